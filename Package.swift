@@ -1,0 +1,100 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// Targets stand in dependency order: a target imports only targets listed above it.
+
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+let package = Package(
+  name: "Keel",
+  products: [
+    .library(name: "Keel", targets: ["Keel"]),
+    .executable(name: "keel", targets: ["KeelCommand"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+  ],
+  targets: [
+    // System libraries: a module map and one shim header each.
+    .systemLibrary(
+      name: "KeelCBLAS", path: "Sources/CBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev"]), .brew(["openblas"])]),
+    .systemLibrary(
+      name: "KeelCLAPACKE", path: "Sources/CLAPACKE", pkgConfig: "lapacke",
+      providers: [.apt(["liblapacke-dev"]), .brew(["lapack"])]),
+
+    // Leaf loops in C, compiled for several instruction sets and chosen at run time.
+    .target(name: "CKeelLoops"),
+    // The handwritten digits as a C array: a resource bundle traps once a program is moved.
+    .target(name: "CKeelDigits"),
+
+    .target(name: "KeelTensor", swiftSettings: settings),
+    .target(name: "KeelGraph", dependencies: ["KeelTensor"], swiftSettings: settings),
+    .target(name: "KeelReference", dependencies: ["KeelGraph"], swiftSettings: settings),
+    .target(
+      name: "KeelLinearAlgebra", dependencies: ["KeelTensor", "KeelCBLAS", "KeelCLAPACKE"],
+      swiftSettings: settings),
+    .target(
+      name: "KeelKernels", dependencies: ["KeelTensor", "KeelLinearAlgebra", "CKeelLoops"],
+      swiftSettings: settings),
+    .target(
+      name: "KeelExecution", dependencies: ["KeelGraph", "KeelKernels"], swiftSettings: settings),
+    .target(name: "KeelLayers", dependencies: ["KeelGraph"], swiftSettings: settings),
+    .target(
+      name: "KeelData", dependencies: ["KeelTensor", "CKeelDigits"], swiftSettings: settings),
+    .target(
+      name: "KeelTraining",
+      dependencies: ["KeelExecution", "KeelLayers", .product(name: "Logging", package: "swift-log")],
+      swiftSettings: settings),
+    .target(
+      name: "Keel",
+      dependencies: [
+        "KeelTensor", "KeelGraph", "KeelLinearAlgebra", "KeelKernels", "KeelExecution",
+        "KeelLayers", "KeelTraining",
+      ],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "KeelCommand",
+      dependencies: [
+        "Keel", "KeelReference", "KeelData",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+
+    // Tests mirror Sources; the support target has comparisons, tolerances and gradient checks.
+    .target(
+      name: "KeelTestSupport", dependencies: ["KeelGraph", "KeelReference"],
+      path: "Tests/KeelTestSupport", swiftSettings: settings),
+    .testTarget(
+      name: "KeelTensorTests", dependencies: ["KeelTensor", "KeelTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeelGraphTests", dependencies: ["KeelGraph", "KeelTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeelReferenceTests", dependencies: ["KeelReference", "KeelTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeelLinearAlgebraTests", dependencies: ["KeelLinearAlgebra", "KeelTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeelKernelsTests", dependencies: ["KeelKernels", "KeelTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeelExecutionTests",
+      dependencies: ["KeelExecution", "KeelLayers", "KeelTestSupport"], swiftSettings: settings),
+    .testTarget(
+      name: "KeelLayersTests", dependencies: ["KeelLayers", "KeelTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeelDataTests", dependencies: ["KeelData"], swiftSettings: settings),
+    .testTarget(
+      name: "KeelTrainingTests",
+      dependencies: ["KeelTraining", "KeelData", "KeelTestSupport"], swiftSettings: settings),
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,1 @@
+extern const unsigned char keel_digits[1797*65];

@@ -1,0 +1,115 @@
+import KeelTensor
+
+/// The vector-Jacobian product of one node: appends nodes that make the gradients of its operands from
+/// those of its results.
+internal struct GradientRule {
+  let node: Node
+  /// The gradients of the results; nil where the loss does not depend on one.
+  let results: [ValueID?]
+  /// Whether the gradient of each operand is wanted.
+  let needed: [Bool]
+
+  /// The gradients of the operands, nil where not wanted or where there is none.
+  func append(to builder: inout GraphBuilder) throws(KeelError) -> [ValueID?] {
+    guard let dy = results[0] else {
+      throw missing("a gradient through its first result only")
+    }
+    let x = node.inputs
+    switch node.primitive {
+    case .convolution(let geometry, let epilogue):
+      return try product(
+        dy, epilogue, in: &builder, dx: .convolutionInputGradient(geometry),
+        dWeight: .convolutionWeightGradient(geometry))
+    case .linear(let epilogue):
+      return try product(
+        dy, epilogue, in: &builder, dx: .linearInputGradient, dWeight: .linearWeightGradient)
+    case .normalization(let normalization):
+      return try self.normalization(normalization, dy, in: &builder)
+    case .activation(let activation):
+      return [try one(.activationGradient(activation), [dy, node.outputs[0]], in: &builder)]
+    case .add: return [needed[0] ? dy : nil, needed[1] ? dy : nil]
+    case .pooling(let geometry):
+      let inputs = geometry.kind == .maximum ? [dy, x[0]] : [dy]
+      return [try one(.poolingGradient(geometry), inputs, in: &builder)]
+    case .globalAveragePooling:
+      let extents = builder.graph.type(of: x[0]).extents
+      guard let height = extents[1].fixedValue, let width = extents[2].fixedValue else {
+        throw missing("an input of known height and width")
+      }
+      return [
+        try one(.globalAveragePoolingGradient(height: height, width: width), [dy], in: &builder)
+      ]
+    case .reshape:
+      return [try one(.reshape(builder.graph.type(of: x[0]).extents), [dy], in: &builder)]
+    case .softmaxCrossEntropy:
+      return [try one(.softmaxCrossEntropyGradient, [x[0], x[1], dy], in: &builder), nil]
+    case .fill: return []
+    case .convolutionInputGradient, .convolutionWeightGradient, .linearInputGradient,
+      .linearWeightGradient, .normalizationGradient, .runningStatistics, .activationGradient,
+      .channelSum, .poolingGradient, .globalAveragePoolingGradient, .softmax,
+      .softmaxCrossEntropyGradient:
+      throw missing("an operation that has a gradient")
+    }
+  }
+
+  private func missing(_ expected: String) -> KeelError {
+    KeelError(.graph, at: node.label, expected: expected, found: node.primitive.name)
+  }
+
+  private func one(
+    _ primitive: Primitive, _ inputs: [ValueID], in builder: inout GraphBuilder
+  ) throws(KeelError) -> ValueID {
+    try builder.append(primitive, inputs, label: node.label)[0]
+  }
+
+  /// y = f(x·w + bias + residual): the activation's mask first, then each operand from it.
+  private func product(
+    _ dy: ValueID, _ epilogue: Epilogue, in builder: inout GraphBuilder, dx: Primitive,
+    dWeight: Primitive
+  ) throws(KeelError) -> [ValueID?] {
+    var g = dy
+    if let activation = epilogue.activation {
+      g = try one(.activationGradient(activation), [dy, node.outputs[0]], in: &builder)
+    }
+    var gradients = [ValueID?](repeating: nil, count: node.inputs.count)
+    if needed[0] { gradients[0] = try one(dx, [g, node.inputs[1]], in: &builder) }
+    if needed[1] { gradients[1] = try one(dWeight, [node.inputs[0], g], in: &builder) }
+    var next = 2
+    if epilogue.hasBias {
+      if needed[next] { gradients[next] = try one(.channelSum, [g], in: &builder) }
+      next += 1
+    }
+    if epilogue.hasResidual, needed[next] { gradients[next] = g }
+    return gradients
+  }
+
+  private func normalization(
+    _ normalization: Normalization, _ dy: ValueID, in builder: inout GraphBuilder
+  ) throws(KeelError) -> [ValueID?] {
+    let forward = NormalizationOperands(normalization)
+    let backward = NormalizationGradientOperands(normalization)
+    if results.count > 1, results[1] != nil {
+      throw missing("no gradient through the moments")
+    }
+    for index in [forward.mean, forward.variance] {
+      if let index, needed[index] { throw missing("no gradient of given statistics") }
+    }
+    var inputs = [dy, node.inputs[0]]
+    if backward.moments != nil { inputs.append(node.outputs[1]) }
+    for index in [forward.mean, forward.variance, forward.scale, forward.shift] {
+      if let index { inputs.append(node.inputs[index]) }
+    }
+    if backward.output != nil { inputs.append(node.outputs[0]) }
+    let outputs = try builder.append(
+      .normalizationGradient(normalization), inputs, label: node.label)
+    var gradients = [ValueID?](repeating: nil, count: node.inputs.count)
+    gradients[0] = outputs[0]
+    for (operand, result) in [
+      (forward.scale, backward.dScale), (forward.shift, backward.dShift),
+      (forward.residual, backward.dResidual),
+    ] {
+      if let operand, let result { gradients[operand] = outputs[result] }
+    }
+    return gradients
+  }
+}

@@ -1,0 +1,173 @@
+import KeelTensor
+
+/// The checks behind shape inference; every failure names layer, expected and found.
+internal struct OperandCheck {
+  let primitive: Primitive
+  let inputs: [ValueType]
+  let place: String
+
+  func fail(_ expected: String, found: String) -> KeelError {
+    KeelError(.shape, at: place, expected: "\(expected) for \(primitive.name)", found: found)
+  }
+
+  func count(_ expected: Int) throws(KeelError) {
+    guard inputs.count == expected else {
+      throw fail("\(expected) operands", found: "\(inputs.count)")
+    }
+  }
+
+  func require(_ condition: Bool, _ index: Int, _ expected: String) throws(KeelError) {
+    guard condition else { throw fail(expected, found: inputs[index].description) }
+  }
+
+  func floats(_ index: Int, _ what: String) throws(KeelError) {
+    guard inputs[index].elementType == .float32 else {
+      throw fail("a float32 \(what)", found: inputs[index].description)
+    }
+  }
+
+  func equal(_ index: Int, _ type: ValueType, _ what: String) throws(KeelError) {
+    guard inputs[index] == type else {
+      throw fail("\(what) \(type)", found: inputs[index].description)
+    }
+  }
+
+  func matrix(_ index: Int, _ what: String) throws(KeelError) -> ValueType {
+    try floats(index, what)
+    try require(inputs[index].rank == 2, index, "\(what) of rows×columns")
+    return inputs[index]
+  }
+
+  /// Checks an image operand against a shape whose batch extent is of no account.
+  func image(_ index: Int, like shape: Shape, _ what: String) throws(KeelError) {
+    try floats(index, what)
+    let expected = image(shape, batch: inputs[index].extents.first ?? .batch)
+    guard inputs[index] == expected else {
+      throw fail("\(what) \(expected)", found: inputs[index].description)
+    }
+  }
+
+  /// The type of an image result, with the first operand's batch extent.
+  func image(_ shape: Shape) -> ValueType { image(shape, batch: inputs[0].extents[0]) }
+
+  private func image(_ shape: Shape, batch: Extent) -> ValueType {
+    ValueType([batch] + shape.extents.dropFirst().map(Extent.fixed))
+  }
+
+  private func epilogue(
+    _ epilogue: Epilogue, from first: Int, result: ValueType, channels: Extent
+  ) throws(KeelError) {
+    var next = first
+    if epilogue.hasBias {
+      try equal(next, ValueType([channels]), "bias")
+      next += 1
+    }
+    if epilogue.hasResidual { try equal(next, result, "residual") }
+  }
+
+  func convolution(_ geometry: ConvolutionGeometry, _ end: Epilogue) throws(KeelError) -> ValueType
+  {
+    try count(2 + (end.hasBias ? 1 : 0) + (end.hasResidual ? 1 : 0))
+    try image(0, like: geometry.inputShape(batch: 1), "input")
+    try equal(1, ValueType(shape: geometry.weightShape), "weight")
+    let result = image(geometry.outputShape(batch: 1))
+    try epilogue(end, from: 2, result: result, channels: .fixed(geometry.outputChannels))
+    return result
+  }
+
+  func linear(_ end: Epilogue) throws(KeelError) -> ValueType {
+    try count(2 + (end.hasBias ? 1 : 0) + (end.hasResidual ? 1 : 0))
+    let (x, weight) = try (matrix(0, "input"), matrix(1, "weight"))
+    guard x.extents[1] == weight.extents[1], weight.extents[0].fixedValue != nil else {
+      throw fail("input with \(weight.extents[1]) columns", found: x.description)
+    }
+    let result = ValueType([x.extents[0], weight.extents[0]])
+    try epilogue(end, from: 2, result: result, channels: weight.extents[0])
+    return result
+  }
+
+  func normalization(_ normalization: Normalization) throws(KeelError) -> [ValueType] {
+    let at = NormalizationOperands(normalization)
+    try count(at.count)
+    let channels = try normalizedChannels(0, normalization)
+    for (index, what) in [
+      (at.mean, "mean"), (at.variance, "variance"), (at.scale, "scale"), (at.shift, "shift"),
+    ] {
+      if let index { try equal(index, ValueType([channels]), what) }
+    }
+    if let index = at.residual { try equal(index, inputs[0], "residual") }
+    guard normalization.statistics == .current else { return [inputs[0]] }
+    return [inputs[0], ValueType([.fixed(MomentsLayout.rows), channels])]
+  }
+
+  func normalizationGradient(_ normalization: Normalization) throws(KeelError) -> [ValueType] {
+    let at = NormalizationGradientOperands(normalization)
+    try count(at.count)
+    let channels = try normalizedChannels(1, normalization)
+    try equal(0, inputs[1], "gradient")
+    if let index = at.moments {
+      try equal(index, ValueType([.fixed(MomentsLayout.rows), channels]), "moments")
+    }
+    for index in [at.mean, at.variance, at.scale, at.shift] {
+      if let index { try equal(index, ValueType([channels]), "channel values") }
+    }
+    if let index = at.output { try equal(index, inputs[1], "forward result") }
+    var results = [inputs[1]]
+    if normalization.hasAffine { results += [ValueType([channels]), ValueType([channels])] }
+    if normalization.epilogue.hasResidual { results.append(inputs[1]) }
+    return results
+  }
+
+  private func normalizedChannels(_ index: Int, _ normalization: Normalization) throws(KeelError)
+    -> Extent
+  {
+    try floats(index, "input")
+    guard inputs[index].rank >= 2, let channels = inputs[index].channelCount else {
+      throw fail("input of rows×channels", found: inputs[index].description)
+    }
+    let rows = inputs[index].extents.dropLast().map(\.fixedValue)
+    if normalization.statistics == .current, rows.allSatisfy({ $0 == 1 }) {
+      throw fail("more than one value per channel in training", found: "\(inputs[index])")
+    }
+    return .fixed(channels)
+  }
+
+  func runningStatistics(_ momentum: Float) throws(KeelError) -> [ValueType] {
+    try count(3)
+    guard momentum >= 0, momentum <= 1 else {
+      throw KeelError(
+        .argument, at: place, expected: "a momentum from 0 to 1 (the weight of the new value)",
+        found: "\(momentum)")
+    }
+    try require(
+      inputs[0].rank == 2 && inputs[0].extents[0] == .fixed(MomentsLayout.rows), 0, "moments")
+    let channels = ValueType([inputs[0].extents[1]])
+    try equal(1, channels, "running mean")
+    try equal(2, channels, "running variance")
+    return [channels, channels]
+  }
+
+  func reshape(_ extents: [Extent]) throws(KeelError) -> ValueType {
+    try count(1)
+    func split(_ extents: [Extent]) -> (Int, [String]) {
+      var (product, symbols): (Int, [String]) = (1, [])
+      for extent in extents {
+        switch extent {
+        case .fixed(let value): product *= value
+        case .symbol(let name): symbols.append(name)
+        }
+      }
+      return (product, symbols.sorted())
+    }
+    let result = ValueType(inputs[0].elementType, extents)
+    guard split(extents) == split(inputs[0].extents) else {
+      throw fail("as many elements as in \(inputs[0])", found: result.description)
+    }
+    return result
+  }
+
+  func crossEntropy() throws(KeelError) {
+    let logits = try matrix(0, "logits")
+    try equal(1, ValueType(.int64, [logits.extents[0]]), "labels")
+  }
+}

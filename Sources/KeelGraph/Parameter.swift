@@ -1,0 +1,83 @@
+import KeelTensor
+import Synchronization
+
+/// A tensor of a network that layers hold by reference: training and loading change it in place.
+///
+/// Its path (`stage1.0.conv1.weight`) comes from where it stands in the model, see `ParameterNaming`.
+public final class Parameter: Sendable {
+  private let storage: Mutex<Tensor>
+  /// What the parameter is for.
+  public let role: Graph.Weight.Role
+  /// What was wrong with the sizes it was made from; the trace throws it with the layer's path.
+  public let failure: KeelError?
+
+  /// The contents. A new value must have the old one's shape.
+  public var value: Tensor {
+    get { storage.withLock { $0 } }
+    set {
+      precondition(newValue.shape == shape, "expected \(shape), found \(newValue.shape)")
+      storage.withLock { $0 = newValue }
+    }
+  }
+
+  /// The extents, which never change.
+  public let shape: Shape
+
+  /// Makes a parameter that holds a tensor.
+  public init(_ tensor: Tensor, role: Graph.Weight.Role = .trainable) {
+    storage = Mutex(tensor)
+    shape = tensor.shape
+    self.role = role
+    failure = nil
+  }
+
+  /// Makes a parameter from sizes that a caller chose, which may be wrong: a size below 1 is kept as
+  /// `failure`.
+  public init(
+    shape: Shape, role: Graph.Weight.Role = .trainable, initializer: (Shape) -> Tensor
+  ) {
+    self.role = role
+    if shape.extents.allSatisfy({ $0 >= 1 }) {
+      storage = Mutex(initializer(shape))
+      self.shape = shape
+      failure = nil
+    } else {
+      storage = Mutex(Tensor(zeros: [0]))
+      self.shape = [0]
+      failure = KeelError(
+        .argument, at: "parameter", expected: "sizes of at least 1", found: "\(shape)")
+    }
+  }
+}
+
+/// Gives every parameter of a model its path: property names and positions in arrays joined by dots,
+/// as PyTorch's state dictionaries do. A parameter that is held twice has its first path.
+public enum ParameterNaming {
+  /// The parameters of a model with their paths, in the order of the properties.
+  public static func parameters(of model: Any) -> [(path: String, parameter: Parameter)] {
+    var result: [(path: String, parameter: Parameter)] = []
+    var seen: Set<ObjectIdentifier> = []
+    visit(model, "", &result, &seen)
+    return result
+  }
+
+  private static func visit(
+    _ value: Any, _ path: String, _ result: inout [(path: String, parameter: Parameter)],
+    _ seen: inout Set<ObjectIdentifier>
+  ) {
+    if let parameter = value as? Parameter {
+      if seen.insert(ObjectIdentifier(parameter)).inserted { result.append((path, parameter)) }
+      return
+    }
+    let mirror = Mirror(reflecting: value)
+    if mirror.displayStyle == .optional {
+      if let child = mirror.children.first { visit(child.value, path, &result, &seen) }
+      return
+    }
+    guard [.struct, .class, .collection, .tuple, nil].contains(mirror.displayStyle) else { return }
+    for (position, child) in mirror.children.enumerated() {
+      let name = child.label ?? "\(position)"
+      visit(child.value, path.isEmpty ? name : "\(path).\(name)", &result, &seen)
+    }
+  }
+}

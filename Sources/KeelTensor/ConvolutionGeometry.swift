@@ -1,0 +1,113 @@
+/// The one checked description of a 2-D convolution, which drives the forward pass, both gradients,
+/// the counts and the workspace.
+///
+/// "Convolution" is cross-correlation, as everywhere in the field:
+/// y[n, i, j, o] = bias[o] + Σ_{u, v, c} weight[o, u, v, c] · x[n, i·s + u·d − p, j·s + v·d − p, q·Cin/G + c],
+/// with q = ⌊o / (Cout/G)⌋, and x zero outside its extents.
+///
+/// Shapes: x N×H×W×Cin, weight Cout×kH×kW×(Cin/G), bias Cout, y N×H′×W′×Cout.
+public struct ConvolutionGeometry: Hashable, Sendable {
+  /// The vertical axis.
+  public let height: SpatialAxis
+  /// The horizontal axis.
+  public let width: SpatialAxis
+  /// Cin.
+  public let inputChannels: Int
+  /// Cout.
+  public let outputChannels: Int
+  /// G: the number of groups that do not see each other's channels.
+  public let groups: Int
+
+  /// Checks and keeps a geometry.
+  /// - Throws: `KeelError` of kind `argument` for channel counts or groups below 1 and groups that do
+  ///   not divide the channels.
+  public init(
+    height: SpatialAxis, width: SpatialAxis, inputChannels: Int, outputChannels: Int,
+    groups: Int = 1, place: String = "convolution"
+  ) throws(KeelError) {
+    for (what, value) in [
+      ("input channels", inputChannels), ("output channels", outputChannels), ("groups", groups),
+    ] where value < 1 {
+      throw KeelError(.argument, at: place, expected: "\(what) at least 1", found: "\(value)")
+    }
+    guard inputChannels % groups == 0, outputChannels % groups == 0 else {
+      throw KeelError(
+        .argument, at: place, expected: "groups that divide input and output channels",
+        found: "\(groups) groups for \(inputChannels) and \(outputChannels) channels")
+    }
+    self.height = height
+    self.width = width
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+    self.groups = groups
+  }
+
+  /// Makes the geometry of a square or rectangular kernel with equal padding on both sides.
+  /// - Throws: as the full initializer and `SpatialAxis`.
+  public init(
+    inputHeight: Int, inputWidth: Int, inputChannels: Int, outputChannels: Int,
+    kernel: (Int, Int), stride: (Int, Int) = (1, 1), padding: (Int, Int) = (0, 0),
+    dilation: (Int, Int) = (1, 1), groups: Int = 1, place: String = "convolution"
+  ) throws(KeelError) {
+    try self.init(
+      height: SpatialAxis(
+        input: inputHeight, window: kernel.0, stride: stride.0, paddingBefore: padding.0,
+        paddingAfter: padding.0, dilation: dilation.0, name: "height", place: place),
+      width: SpatialAxis(
+        input: inputWidth, window: kernel.1, stride: stride.1, paddingBefore: padding.1,
+        paddingAfter: padding.1, dilation: dilation.1, name: "width", place: place),
+      inputChannels: inputChannels, outputChannels: outputChannels, groups: groups, place: place)
+  }
+
+  /// Cin / G.
+  public var inputChannelsPerGroup: Int { inputChannels / groups }
+  /// Cout / G.
+  public var outputChannelsPerGroup: Int { outputChannels / groups }
+  /// K: the length of the sum behind one output, kH·kW·Cin/G.
+  public var reductionLength: Int { height.window * width.window * inputChannelsPerGroup }
+  /// H·W.
+  public var inputPositions: Int { height.input * width.input }
+  /// H′·W′.
+  public var outputPositions: Int { height.output * width.output }
+  /// The shape of the weight, Cout×kH×kW×(Cin/G).
+  public var weightShape: Shape {
+    [outputChannels, height.window, width.window, inputChannelsPerGroup]
+  }
+  /// Whether every group has one input and one output channel.
+  public var isDepthwise: Bool { groups == inputChannels && groups == outputChannels && groups > 1 }
+  /// Whether the convolution is a linear map of each position by itself: 1×1, stride 1, no padding.
+  public var isPointwise: Bool {
+    [height, width].allSatisfy {
+      $0.window == 1 && $0.stride == 1 && $0.paddingBefore == 0 && $0.paddingAfter == 0
+    }
+  }
+  /// Multiply-adds of one image, padding counted: Cout·H′·W′·K.
+  public var multiplyAddsPerImage: Int { outputChannels * outputPositions * reductionLength }
+  /// Weights without bias: Cout·K.
+  public var weightCount: Int { outputChannels * reductionLength }
+
+  /// The shape of the input for a batch.
+  public func inputShape(batch: Int) -> Shape { [batch, height.input, width.input, inputChannels] }
+  /// The shape of the output for a batch.
+  public func outputShape(batch: Int) -> Shape {
+    [batch, height.output, width.output, outputChannels]
+  }
+}
+
+extension ConvolutionGeometry: CustomStringConvertible {
+  /// For example `3×3 64→128 on 56×56, stride 2`.
+  public var description: String {
+    var text = "\(height.window)×\(width.window) \(inputChannels)→\(outputChannels)"
+    text += " on \(height.input)×\(width.input)"
+    if height.stride != 1 || width.stride != 1 {
+      text += ", stride " + pair(height.stride, width.stride)
+    }
+    if height.dilation != 1 || width.dilation != 1 {
+      text += ", dilation " + pair(height.dilation, width.dilation)
+    }
+    if groups != 1 { text += ", groups \(groups)" }
+    return text
+  }
+
+  private func pair(_ a: Int, _ b: Int) -> String { a == b ? "\(a)" : "\(a)×\(b)" }
+}

@@ -1,0 +1,61 @@
+/// The one checked description of a 2-D pooling, which drives both passes.
+public struct PoolingGeometry: Hashable, Sendable {
+  /// What is made of a window.
+  public enum Kind: Hashable, Sendable {
+    /// The largest element; padding counts as −∞; NaN wins; the first of equals gets the gradient.
+    case maximum
+    /// The mean; padding counts as zero and as an element when `countsPadding` is true.
+    case average(countsPadding: Bool)
+  }
+
+  /// What is made of a window.
+  public let kind: Kind
+  /// The vertical axis.
+  public let height: SpatialAxis
+  /// The horizontal axis.
+  public let width: SpatialAxis
+  /// The number of channels, which pooling leaves alone.
+  public let channels: Int
+
+  /// Checks and keeps a geometry.
+  /// - Throws: `KeelError` of kind `argument` for a channel count below 1, or padding of more than half
+  ///   the window (a window could then lie in the padding alone).
+  public init(
+    _ kind: Kind, height: SpatialAxis, width: SpatialAxis, channels: Int, place: String = "pooling"
+  ) throws(KeelError) {
+    guard channels >= 1 else {
+      throw KeelError(.argument, at: place, expected: "channels at least 1", found: "\(channels)")
+    }
+    for axis in [height, width] where max(axis.paddingBefore, axis.paddingAfter) * 2 > axis.extent {
+      throw KeelError(
+        .argument, at: place, expected: "padding of at most half the window of \(axis.extent)",
+        found: "\(max(axis.paddingBefore, axis.paddingAfter))")
+    }
+    self.kind = kind
+    self.height = height
+    self.width = width
+    self.channels = channels
+  }
+
+  /// Makes the geometry of a window with equal padding on both sides.
+  /// - Throws: as the full initializer and `SpatialAxis`.
+  public init(
+    _ kind: Kind, inputHeight: Int, inputWidth: Int, channels: Int, window: (Int, Int),
+    stride: (Int, Int), padding: (Int, Int) = (0, 0), place: String = "pooling"
+  ) throws(KeelError) {
+    try self.init(
+      kind,
+      height: SpatialAxis(
+        input: inputHeight, window: window.0, stride: stride.0, paddingBefore: padding.0,
+        paddingAfter: padding.0, name: "height", place: place),
+      width: SpatialAxis(
+        input: inputWidth, window: window.1, stride: stride.1, paddingBefore: padding.1,
+        paddingAfter: padding.1, name: "width", place: place),
+      channels: channels, place: place)
+  }
+
+  /// The shape of the input for a batch.
+  public func inputShape(batch: Int) -> Shape { [batch, height.input, width.input, channels] }
+  /// The shape of the output for a batch.
+  public func outputShape(batch: Int) -> Shape { [batch, height.output, width.output, channels] }
+}

@@ -1,0 +1,52 @@
+/// One spatial axis of a sliding window: input size, window, stride, padding and dilation, checked.
+///
+/// Output size: ⌊(input + paddingBefore + paddingAfter − dilation·(window − 1) − 1) / stride⌋ + 1.
+public struct SpatialAxis: Hashable, Sendable {
+  /// The input's extent.
+  public let input: Int
+  /// The number of taps of the window.
+  public let window: Int
+  /// The step from one output to the next, in input positions.
+  public let stride: Int
+  /// Positions added before the first.
+  public let paddingBefore: Int
+  /// Positions added after the last.
+  public let paddingAfter: Int
+  /// The distance between neighbouring taps, in input positions.
+  public let dilation: Int
+
+  /// Checks and keeps the numbers of one axis.
+  /// - Throws: `KeelError` of kind `argument` for a size below its minimum, of kind `shape` where the
+  ///   window does not fit into the padded input.
+  public init(
+    input: Int, window: Int, stride: Int = 1, paddingBefore: Int = 0, paddingAfter: Int = 0,
+    dilation: Int = 1, name: String = "axis", place: String = "geometry"
+  ) throws(KeelError) {
+    for (what, value, minimum) in [
+      ("input size", input, 1), ("kernel size", window, 1), ("stride", stride, 1),
+      ("dilation", dilation, 1), ("padding", min(paddingBefore, paddingAfter), 0),
+    ] where value < minimum {
+      throw KeelError(
+        .argument, at: place, expected: "\(what) of \(name) at least \(minimum)", found: "\(value)")
+    }
+    self.input = input
+    self.window = window
+    self.stride = stride
+    self.paddingBefore = paddingBefore
+    self.paddingAfter = paddingAfter
+    self.dilation = dilation
+    guard extent <= input + paddingBefore + paddingAfter else {
+      throw KeelError(
+        .shape, at: place,
+        expected: "a kernel of at most \(input + paddingBefore + paddingAfter) on \(name)"
+          + " (input \(input) with padding \(paddingBefore)+\(paddingAfter))",
+        found: "\(extent) (kernel \(window), dilation \(dilation))")
+    }
+  }
+
+  /// The input positions that a window spans: dilation·(window − 1) + 1.
+  public var extent: Int { dilation * (window - 1) + 1 }
+
+  /// The output's extent.
+  public var output: Int { (input + paddingBefore + paddingAfter - extent) / stride + 1 }
+}
