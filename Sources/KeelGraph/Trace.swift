@@ -36,7 +36,8 @@ public final class Trace {
     for extent in type.extents {
       if let size = extent.fixedValue, size < 1 {
         fail(
-          KeelError(.shape, at: "input \(name)", expected: "extents of at least 1", found: "\(type)"))
+          KeelError(
+            .shape, at: "input \(name)", expected: "extents of at least 1", found: "\(type)"))
       }
     }
     return Variable(trace: self, value: builder.input(name, type))

@@ -111,3 +111,15 @@ extension ConvolutionGeometry: CustomStringConvertible {
 
   private func pair(_ a: Int, _ b: Int) -> String { a == b ? "\(a)" : "\(a)×\(b)" }
 }
+
+extension ConvolutionGeometry {
+  /// A linear layer as the pointwise convolution of 1×1 images that it is.
+  /// - Throws: `KeelError` of kind `argument` for counts below 1.
+  public static func linear(
+    inputs: Int, outputs: Int, place: String = "linear"
+  ) throws(KeelError) -> ConvolutionGeometry {
+    try ConvolutionGeometry(
+      inputHeight: 1, inputWidth: 1, inputChannels: inputs, outputChannels: outputs,
+      kernel: (1, 1), place: place)
+  }
+}
