@@ -117,10 +117,11 @@ public struct Graph: Sendable {
       }
       var fits = shape.rank == type.rank
       for (extent, size) in zip(type.extents, shape.extents) {
+        fits = fits && size > 0
         switch extent {
         case .fixed(let value): fits = fits && value == size
         case .symbol(let name):
-          fits = fits && symbols[name, default: size] == size && size > 0
+          fits = fits && symbols[name, default: size] == size
           symbols[name] = size
         }
       }
