@@ -90,6 +90,12 @@ public final class Trace {
 
   /// Names a variable that each run gives back.
   public func output(_ name: String, _ variable: Variable) {
+    guard variable.trace === self else {
+      fail(
+        KeelError(
+          .graph, at: "output \(name)", expected: "a variable of this trace", found: "of another"))
+      return
+    }
     if let value = variable.value { builder.output(name, value) }
   }
 
