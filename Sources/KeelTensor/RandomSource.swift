@@ -32,8 +32,7 @@ public struct RandomSource: RandomNumberGenerator, Sendable {
   /// A uniform number in [0, 1) with 53 random bits.
   public mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
 
-  /// A normal number of mean 0 and variance 1: the sum form of twelve uniforms would clip the tails,
-  /// so this is the polar method of Marsaglia, one of its two results kept.
+  /// A normal number of mean 0 and variance 1, by Marsaglia's polar method (one of its two results).
   public mutating func normal() -> Double {
     while true {
       let u = 2 * uniform() - 1

@@ -1,1 +1,109 @@
+/* Keel's leaf loops: the innermost work of every kernel that is not a matrix product.
 
+   A leaf allocates nothing, starts no thread and checks nothing; Swift has checked before it calls.
+   Every leaf works on rows of `channels` floats that lie one after another ("rows × channels"), and is
+   compiled once per instruction set; `keel_loops` hands out the table of one set. Sums run in float
+   over the rows of one call: callers cut long sums into short calls and merge those in double. */
+#ifndef CKEELLOOPS_H
+#define CKEELLOOPS_H
+
+/* Where a sliding window reads: position (n, i, j) of a grid sees, for run r, `runTaps[r]` neighbouring
+   source pixels that start at row i*stepY + runY[r], column j*stepX + runX[r]. Pixels outside the
+   source read as zero (or are left out, for pooling). */
+typedef struct KeelWindow {
+  long sourceHeight, sourceWidth;
+  long sourceStride; /* floats from one source pixel to the next */
+  long channels;     /* floats used of each pixel */
+  long gridHeight, gridWidth;
+  long stepY, stepX;
+  long runCount;
+  const long *runY, *runX, *runTaps;
+} KeelWindow;
+
+/* How a backward pass knows where the activation was active. */
+enum KeelMask {
+  KEEL_MASK_NONE = 0,      /* there was no activation */
+  KEEL_MASK_RECOMPUTE = 1, /* active where scale·(x − pivot) + shift > 0 */
+  KEEL_MASK_OUTPUT = 2     /* active where the saved output > 0 */
+};
+
+typedef struct KeelLoops {
+  const char *name;
+
+  /* y[r, c] = act(y[r, c] + bias[c] + residual[r, c]); bias and residual may be null; rows of y and
+     residual lie `stride` floats apart. */
+  void (*epilogue)(float *y, long rows, long channels, long stride, const float *bias,
+                   const float *residual, int relu);
+  void (*add)(float *y, const float *a, const float *b, long count);
+  void (*relu)(float *y, const float *x, long count);
+  /* dx = y > 0 ? dy : 0 */
+  void (*reluGradient)(float *dx, const float *dy, const float *y, long count);
+
+  /* sum[c] = Σ (x − pivot[c]); square[c] = Σ (x − pivot[c])² */
+  void (*moments)(const float *x, long rows, long channels, const float *pivot, float *sum,
+                  float *square);
+  /* Merges the moments of `count` rows (what `moments` wrote) into running ones of `before` rows, in
+     double (Chan, Golub and LeVeque 1979), and sets the next pivot to the merged mean:
+     mean[c], deviations[c] = Σ (x − mean)². */
+  void (*mergeMoments)(double *mean, double *deviations, double before, float *pivot,
+                       const float *sum, const float *square, double count, long channels);
+  /* to[c] += from[c] */
+  void (*accumulate)(double *to, const float *from, long channels);
+  /* sum[c] = Σ x */
+  void (*sumRows)(const float *x, long rows, long channels, float *sum);
+  /* y = act(scale·(x − pivot) + shift + residual); residual may be null */
+  void (*normalize)(float *y, const float *x, long rows, long channels, const float *pivot,
+                    const float *scale, const float *shift, const float *residual, int relu);
+  /* With g = dy where active, else 0: sum[c] = Σ g, product[c] = Σ g·(x − pivot[c]) */
+  void (*normalizeReduce)(const float *dy, const float *x, const float *y, long rows, long channels,
+                          const float *pivot, const float *scale, const float *shift, int mask,
+                          float *sum, float *product);
+  /* dx = a·g + b·(x − pivot) + c; where dResidual is not null, dResidual = g */
+  void (*normalizeGradient)(float *dx, float *dResidual, const float *dy, const float *x,
+                            const float *y, long rows, long channels, const float *pivot,
+                            const float *scale, const float *shift, int mask, const float *a,
+                            const float *b, const float *c);
+
+  /* columns[p] = the window of grid position first + p, runs one after another */
+  void (*gather)(float *columns, const float *source, const KeelWindow *window, long first,
+                 long count);
+  /* y[p, c] = Σ_t weight[t, c]·source[window t of position first + p, c]; y points at position first */
+  void (*depthwise)(float *y, const float *source, const float *weight, const KeelWindow *window,
+                    long first, long count);
+  /* dWeight[t, c] += Σ_p dy[p, c]·source[window t of p, c]; dy points at position first */
+  void (*depthwiseWeight)(float *dWeight, const float *source, const float *dy,
+                          const KeelWindow *window, long first, long count);
+  /* y[p, c] = the largest of the window; NaN wins */
+  void (*poolMaximum)(float *y, const float *source, const KeelWindow *window, long first,
+                      long count);
+  /* y[p, c] = Σ window / divisor, or / the pixels inside the source where divisor is 0 */
+  void (*poolAverage)(float *y, const float *source, const KeelWindow *window, long first,
+                      long count, long divisor);
+  /* dx[first maximum of window p, c] += dy[p, c] */
+  void (*poolMaximumGradient)(float *dx, const float *dy, const float *source,
+                              const KeelWindow *window, long first, long count);
+  /* dx[every pixel of window p, c] += dy[p, c] / divisor (as poolAverage) */
+  void (*poolAverageGradient)(float *dx, const float *dy, const KeelWindow *window, long first,
+                              long count, long divisor);
+
+  /* target[c, r] = source[r, c]; rows lie targetStride and sourceStride floats apart */
+  void (*transpose)(float *target, long targetStride, const float *source, long sourceStride,
+                    long rows, long columns);
+  /* target[c] = value·source[c] */
+  void (*scale)(float *target, const float *source, float value, long count);
+  /* g += decay·w; v = momentum·v + g; w −= rate·(nesterov ? g + momentum·v : v) */
+  void (*sgd)(float *w, float *v, const float *g, long count, float rate, float momentum,
+              float decay, int nesterov);
+} KeelLoops;
+
+/* The instruction sets, lowest first. On arm64 the baseline is NEON. */
+enum { KEEL_LEVEL_BASELINE = 0, KEEL_LEVEL_AVX2 = 1, KEEL_LEVEL_AVX512 = 2 };
+
+/* The highest level that this CPU and its operating system support. */
+int keel_supported_level(void);
+
+/* The table of a level.
+   Precondition: level is at most keel_supported_level(). */
+const KeelLoops *keel_loops(int level);
+
+#endif

@@ -1,0 +1,294 @@
+/* The leaf loops over sliding windows. Part of loops.h. */
+
+INLINE void copyFloats(float *to, const float *from, long count) {
+  if (count >= KEEL_WIDTH) {
+    long i = 0;
+    for (; i + KEEL_WIDTH <= count; i += KEEL_WIDTH) store(to + i, load(from + i));
+    if (i < count) store(to + count - KEEL_WIDTH, load(from + count - KEEL_WIDTH));
+  } else {
+    for (long i = 0; i < count; i++) to[i] = from[i];
+  }
+}
+
+INLINE void zeroFloats(float *to, long count) {
+  for (long i = 0; i < count; i++) to[i] = 0;
+}
+
+/* A position of the grid, stepped through in order. */
+typedef struct Position {
+  long image, y, x;
+} Position;
+
+INLINE Position positionAt(const KeelWindow *w, long index) {
+  long perImage = w->gridHeight * w->gridWidth;
+  long rest = index % perImage;
+  return (Position){index / perImage, rest / w->gridWidth, rest % w->gridWidth};
+}
+
+INLINE void advance(const KeelWindow *w, Position *p) {
+  if (++p->x == w->gridWidth) {
+    p->x = 0;
+    if (++p->y == w->gridHeight) {
+      p->y = 0;
+      p->image++;
+    }
+  }
+}
+
+static void gather(float *columns, const float *source, const KeelWindow *window, long first,
+                   long count) {
+  const KeelWindow w = *window;
+  Position p = positionAt(&w, first);
+  float *to = columns;
+  for (long i = 0; i < count; i++) {
+    const float *image = source + p.image * w.sourceHeight * w.sourceWidth * w.sourceStride;
+    for (long r = 0; r < w.runCount; r++) {
+      long taps = w.runTaps[r];
+      long y = p.y * w.stepY + w.runY[r];
+      long x = p.x * w.stepX + w.runX[r];
+      long low = x < 0 ? -x : 0;
+      long high = w.sourceWidth - x < taps ? w.sourceWidth - x : taps;
+      if (y < 0 || y >= w.sourceHeight || high <= low) {
+        zeroFloats(to, taps * w.channels);
+      } else {
+        if (low > 0) zeroFloats(to, low * w.channels);
+        copyFloats(to + low * w.channels, image + (y * w.sourceWidth + x + low) * w.sourceStride,
+                   (high - low) * w.channels);
+        if (high < taps) zeroFloats(to + high * w.channels, (taps - high) * w.channels);
+      }
+      to += taps * w.channels;
+    }
+    advance(&w, &p);
+  }
+}
+
+/* The taps of a window that lie inside the source, at most LIST at a time: offsets into the source
+   and numbers of the taps. */
+enum { LIST = 64 };
+
+typedef struct Taps {
+  long count;
+  long next; /* the first run not listed yet; runCount when all are */
+  long offset[LIST];
+  long number[LIST];
+} Taps;
+
+/* Lists taps from run `next` on. Windows used here have runs of one tap each. */
+INLINE void listTaps(const KeelWindow *w, Position p, long next, Taps *taps) {
+  long image = p.image * w->sourceHeight * w->sourceWidth;
+  taps->count = 0;
+  long r = next;
+  for (; r < w->runCount && taps->count < LIST; r++) {
+    long y = p.y * w->stepY + w->runY[r];
+    long x = p.x * w->stepX + w->runX[r];
+    if (y < 0 || y >= w->sourceHeight || x < 0 || x >= w->sourceWidth) continue;
+    taps->offset[taps->count] = (image + y * w->sourceWidth + x) * w->sourceStride;
+    taps->number[taps->count] = r;
+    taps->count++;
+  }
+  taps->next = r;
+}
+
+/* Calls BODY with `taps` filled for each portion of a window's taps; `portion` is 0 for the first. */
+#define FOR_TAPS(w, p, BODY)                            \
+  do {                                                  \
+    Taps taps;                                          \
+    long next = 0;                                      \
+    for (int portion = 0; portion == 0 || next < (w)->runCount; portion++) { \
+      listTaps((w), (p), next, &taps);                  \
+      next = taps.next;                                 \
+      BODY;                                             \
+    }                                                   \
+  } while (0)
+
+INLINE void depthwiseTaps(float *y, const float *source, const float *weight, long channels,
+                          const Taps *taps, int portion) {
+  long c = 0;
+  for (; c + 2 * KEEL_WIDTH <= channels; c += 2 * KEEL_WIDTH) {
+    Vector s0 = portion ? load(y + c) : splat(0);
+    Vector s1 = portion ? load(y + c + KEEL_WIDTH) : splat(0);
+    for (long t = 0; t < taps->count; t++) {
+      const float *x = source + taps->offset[t] + c;
+      const float *k = weight + taps->number[t] * channels + c;
+      s0 += load(x) * load(k);
+      s1 += load(x + KEEL_WIDTH) * load(k + KEEL_WIDTH);
+    }
+    store(y + c, s0);
+    store(y + c + KEEL_WIDTH, s1);
+  }
+  for (; c + KEEL_WIDTH <= channels; c += KEEL_WIDTH) {
+    Vector s = portion ? load(y + c) : splat(0);
+    for (long t = 0; t < taps->count; t++)
+      s += load(source + taps->offset[t] + c) * load(weight + taps->number[t] * channels + c);
+    store(y + c, s);
+  }
+  for (; c < channels; c++) {
+    float s = portion ? y[c] : 0;
+    for (long t = 0; t < taps->count; t++)
+      s += source[taps->offset[t] + c] * weight[taps->number[t] * channels + c];
+    y[c] = s;
+  }
+}
+
+static void depthwise(float *y, const float *source, const float *weight, const KeelWindow *window,
+                      long first, long count) {
+  const KeelWindow w = *window;
+  Position p = positionAt(&w, first);
+  for (long i = 0; i < count; i++) {
+    FOR_TAPS(&w, p,
+             depthwiseTaps(y + i * w.channels, source, weight, w.channels, &taps, portion));
+    advance(&w, &p);
+  }
+}
+
+static void depthwiseWeight(float *dWeight, const float *source, const float *dy,
+                            const KeelWindow *window, long first, long count) {
+  const KeelWindow w = *window;
+  Position p = positionAt(&w, first);
+  for (long i = 0; i < count; i++) {
+    const float *g = dy + i * w.channels;
+    FOR_TAPS(&w, p, {
+      for (long t = 0; t < taps.count; t++) {
+        const float *x = source + taps.offset[t];
+        float *to = dWeight + taps.number[t] * w.channels;
+        long c = 0;
+        for (; c + KEEL_WIDTH <= w.channels; c += KEEL_WIDTH)
+          store(to + c, load(to + c) + load(g + c) * load(x + c));
+        for (; c < w.channels; c++) to[c] += g[c] * x[c];
+      }
+    });
+    advance(&w, &p);
+  }
+}
+
+/* The larger; NaN wins, and the first of two NaNs stays. */
+INLINE Vector larger(Vector best, Vector x) {
+  return (((x > best) | (x != x)) & (best == best)) ? x : best;
+}
+INLINE float larger1(float best, float x) {
+  return (x > best || x != x) && best == best ? x : best;
+}
+
+static void poolMaximum(float *y, const float *source, const KeelWindow *window, long first,
+                        long count) {
+  const KeelWindow w = *window;
+  Position p = positionAt(&w, first);
+  const float lowest = -__builtin_inff();
+  for (long i = 0; i < count; i++) {
+    float *to = y + i * w.channels;
+    FOR_TAPS(&w, p, {
+      long c = 0;
+      for (; c + KEEL_WIDTH <= w.channels; c += KEEL_WIDTH) {
+        Vector best = portion ? load(to + c) : splat(lowest);
+        for (long t = 0; t < taps.count; t++)
+          best = larger(best, load(source + taps.offset[t] + c));
+        store(to + c, best);
+      }
+      for (; c < w.channels; c++) {
+        float best = portion ? to[c] : lowest;
+        for (long t = 0; t < taps.count; t++) best = larger1(best, source[taps.offset[t] + c]);
+        to[c] = best;
+      }
+    });
+    advance(&w, &p);
+  }
+}
+
+/* The pixels of a window inside the source. */
+INLINE long pixelsInside(const KeelWindow *w, Position p) {
+  long inside = 0;
+  FOR_TAPS(w, p, inside += taps.count + 0 * portion);
+  return inside;
+}
+
+static void poolAverage(float *y, const float *source, const KeelWindow *window, long first,
+                        long count, long divisor) {
+  const KeelWindow w = *window;
+  Position p = positionAt(&w, first);
+  for (long i = 0; i < count; i++) {
+    float *to = y + i * w.channels;
+    float factor = 1.0f / (float)(divisor ? divisor : pixelsInside(&w, p));
+    FOR_TAPS(&w, p, {
+      long c = 0;
+      for (; c + KEEL_WIDTH <= w.channels; c += KEEL_WIDTH) {
+        Vector s = splat(0);
+        for (long t = 0; t < taps.count; t++) s += load(source + taps.offset[t] + c);
+        store(to + c, portion ? load(to + c) + s * splat(factor) : s * splat(factor));
+      }
+      for (; c < w.channels; c++) {
+        float s = 0;
+        for (long t = 0; t < taps.count; t++) s += source[taps.offset[t] + c];
+        to[c] = portion ? to[c] + s * factor : s * factor;
+      }
+    });
+    advance(&w, &p);
+  }
+}
+
+/* The pixel of the first maximum of each channel, for windows of any size: the best so far and its
+   offset are kept per channel; windows have few taps, so this stays scalar over the list. */
+static void poolMaximumGradient(float *dx, const float *dy, const float *source,
+                                const KeelWindow *window, long first, long count) {
+  const KeelWindow w = *window;
+  Position p = positionAt(&w, first);
+  for (long i = 0; i < count; i++) {
+    const float *g = dy + i * w.channels;
+    long c = 0;
+    if (w.runCount <= LIST) {
+      Taps taps;
+      listTaps(&w, p, 0, &taps);
+      for (; c + KEEL_WIDTH <= w.channels; c += KEEL_WIDTH) {
+        Vector best = load(source + taps.offset[0] + c);
+        Mask winner = (Mask)(0);
+        for (long t = 1; t < taps.count; t++) {
+          Vector x = load(source + taps.offset[t] + c);
+          Mask wins = ((x > best) | (x != x)) & (best == best);
+          best = wins ? x : best;
+          winner = wins ? (Mask)((int)t) : winner;
+        }
+        Vector gradient = load(g + c);
+        for (long t = 0; t < taps.count; t++) {
+          float *to = dx + taps.offset[t] + c;
+          store(to, load(to) + ((winner == (Mask)((int)t)) ? gradient : splat(0)));
+        }
+      }
+    }
+    for (; c < w.channels; c++) {
+      float best = 0;
+      long winner = -1;
+      FOR_TAPS(&w, p, {
+        for (long t = 0; t < taps.count; t++) {
+          float x = source[taps.offset[t] + c];
+          if (winner < 0 || ((x > best || x != x) && best == best)) {
+            best = x;
+            winner = taps.offset[t];
+          }
+        }
+        (void)portion;
+      });
+      dx[winner + c] += g[c];
+    }
+    advance(&w, &p);
+  }
+}
+
+static void poolAverageGradient(float *dx, const float *dy, const KeelWindow *window, long first,
+                                long count, long divisor) {
+  const KeelWindow w = *window;
+  Position p = positionAt(&w, first);
+  for (long i = 0; i < count; i++) {
+    const float *g = dy + i * w.channels;
+    float factor = 1.0f / (float)(divisor ? divisor : pixelsInside(&w, p));
+    FOR_TAPS(&w, p, {
+      for (long t = 0; t < taps.count; t++) {
+        float *to = dx + taps.offset[t];
+        long c = 0;
+        for (; c + KEEL_WIDTH <= w.channels; c += KEEL_WIDTH)
+          store(to + c, load(to + c) + load(g + c) * splat(factor));
+        for (; c < w.channels; c++) to[c] += g[c] * factor;
+      }
+      (void)portion;
+    });
+    advance(&w, &p);
+  }
+}

@@ -1,0 +1,72 @@
+internal import CKeelLoops
+internal import KeelTensor
+
+/// A window together with the output pixels that it makes.
+///
+/// A forward convolution is one phase that makes every pixel. The input gradient of a convolution of
+/// stride s is s·s phases: the pixels of one residue class see the same taps, so each class is a
+/// convolution of stride 1 of dy (a gather, no scattered additions), and its pixels lie s apart.
+internal struct WindowPhase: Sendable {
+  let window: Window
+  /// The first output pixel and the steps between output pixels.
+  let originY: Int, originX: Int, stepY: Int, stepX: Int
+  /// The extents of the whole output.
+  let outputHeight: Int, outputWidth: Int
+
+  /// Whether grid positions and output pixels are the same, in the same order.
+  var isWhole: Bool {
+    stepY == 1 && stepX == 1 && originY == 0 && originX == 0
+      && window.leaf.gridHeight == outputHeight && window.leaf.gridWidth == outputWidth
+  }
+
+  /// The output pixel of a grid position, counted over the whole batch.
+  func outputPixel(_ position: Int) -> Int {
+    let (image, rest) = position.quotientAndRemainder(dividingBy: window.positionsPerImage)
+    let (y, x) = rest.quotientAndRemainder(dividingBy: window.leaf.gridWidth)
+    return (image * outputHeight + originY + y * stepY) * outputWidth + originX + x * stepX
+  }
+
+  /// The one phase of a forward convolution.
+  static func forward(_ geometry: ConvolutionGeometry, joinsRuns: Bool) -> WindowPhase {
+    WindowPhase(
+      window: Window(
+        height: geometry.height, width: geometry.width, channels: geometry.inputChannelsPerGroup,
+        stride: geometry.inputChannels, joinsRuns: joinsRuns),
+      originY: 0, originX: 0, stepY: 1, stepX: 1, outputHeight: geometry.height.output,
+      outputWidth: geometry.width.output)
+  }
+
+  /// The phases of an input gradient: dx[y] = Σ dy[(y + p − u·d) / s]·w[u] over the taps u for which
+  /// the division leaves no rest.
+  static func inputGradient(_ geometry: ConvolutionGeometry, joinsRuns: Bool) -> [WindowPhase] {
+    func taps(_ axis: SpatialAxis, residue: Int) -> [(offset: Int, tap: Int)] {
+      (0..<axis.window).compactMap { u in
+        let distance = residue + axis.paddingBefore - u * axis.dilation
+        return distance % axis.stride == 0 ? (distance / axis.stride, u) : nil
+      }.sorted { $0.offset < $1.offset }
+    }
+    let (height, width) = (geometry.height, geometry.width)
+    var phases: [WindowPhase] = []
+    for residueY in 0..<min(height.stride, height.input) {
+      for residueX in 0..<min(width.stride, width.input) {
+        var list: [Tap] = []
+        for (y, u) in taps(height, residue: residueY) {
+          for (x, v) in taps(width, residue: residueX) {
+            list.append(Tap(y: y, x: x, number: u * width.window + v))
+          }
+        }
+        let window = Window(
+          sourceHeight: height.output, sourceWidth: width.output,
+          sourceStride: geometry.outputChannels, channels: geometry.outputChannelsPerGroup,
+          gridHeight: (height.input - residueY - 1) / height.stride + 1,
+          gridWidth: (width.input - residueX - 1) / width.stride + 1, stepY: 1, stepX: 1,
+          taps: list, joinsRuns: joinsRuns)
+        phases.append(
+          WindowPhase(
+            window: window, originY: residueY, originX: residueX, stepY: height.stride,
+            stepX: width.stride, outputHeight: height.input, outputWidth: width.input))
+      }
+    }
+    return phases
+  }
+}
