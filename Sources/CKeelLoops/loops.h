@@ -120,6 +120,30 @@ static void moments(const float *x, long rows, long channels, const float *pivot
   }
 }
 
+/* With offsets from the pivot p: the rows' mean is p + s/n, their deviations q − s²/n; merging adds
+   δ²·n·m/(n + m) for the distance δ of the two means. The compiler makes vectors of this. */
+static void mergeMoments(double *restrict mean, double *restrict deviations, double before,
+                         float *restrict pivot, const float *restrict sum,
+                         const float *restrict square, double count, long channels) {
+  const double total = before + count, inverse = 1 / count;
+  const double weight = count / total, cross = before * count / total;
+  for (long c = 0; c < channels; c++) {
+    double s = sum[c];
+    double offset = s * inverse;
+    double own = square[c] - s * offset;
+    double distance = pivot[c] + offset - mean[c];
+    double merged = before > 0 ? mean[c] + distance * weight : pivot[c] + offset;
+    double both = before > 0 ? deviations[c] + own + distance * distance * cross : own;
+    mean[c] = merged;
+    deviations[c] = both < 0 ? 0 : both;
+    pivot[c] = (float)merged;
+  }
+}
+
+static void accumulate(double *restrict to, const float *restrict from, long channels) {
+  for (long c = 0; c < channels; c++) to[c] += from[c];
+}
+
 static void sumRows(const float *x, long rows, long channels, float *sum) {
   long c = 0;
   for (; c + KEEL_WIDTH <= channels; c += KEEL_WIDTH) {
@@ -338,6 +362,8 @@ const KeelLoops KEEL_TABLE = {
     .relu = relu,
     .reluGradient = reluGradient,
     .moments = moments,
+    .mergeMoments = mergeMoments,
+    .accumulate = accumulate,
     .sumRows = sumRows,
     .normalize = normalize,
     .normalizeReduce = normalizeReduce,

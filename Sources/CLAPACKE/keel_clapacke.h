@@ -4,4 +4,7 @@
 
 #include <lapacke.h>
 
+/* lapack_int is a macro in some versions, which Swift does not see. */
+typedef lapack_int keel_lapack_int;
+
 #endif

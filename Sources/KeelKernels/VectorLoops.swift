@@ -35,4 +35,6 @@ public struct VectorLevel: Sendable, CustomStringConvertible {
 }
 
 /// The table of leaf loops in use.
-internal let loops: KeelLoops = keel_loops(VectorLevel.current.index).pointee
+///
+/// Unsafe only to the compiler: a C struct of function pointers, filled before it is read, written never.
+nonisolated(unsafe) internal let loops: KeelLoops = keel_loops(VectorLevel.current.index).pointee

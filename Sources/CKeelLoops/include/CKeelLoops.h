@@ -42,6 +42,13 @@ typedef struct KeelLoops {
   /* sum[c] = Σ (x − pivot[c]); square[c] = Σ (x − pivot[c])² */
   void (*moments)(const float *x, long rows, long channels, const float *pivot, float *sum,
                   float *square);
+  /* Merges the moments of `count` rows (what `moments` wrote) into running ones of `before` rows, in
+     double (Chan, Golub and LeVeque 1979), and sets the next pivot to the merged mean:
+     mean[c], deviations[c] = Σ (x − mean)². */
+  void (*mergeMoments)(double *mean, double *deviations, double before, float *pivot,
+                       const float *sum, const float *square, double count, long channels);
+  /* to[c] += from[c] */
+  void (*accumulate)(double *to, const float *from, long channels);
   /* sum[c] = Σ x */
   void (*sumRows)(const float *x, long rows, long channels, float *sum);
   /* y = act(scale·(x − pivot) + shift + residual); residual may be null */

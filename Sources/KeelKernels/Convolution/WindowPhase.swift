@@ -1,3 +1,4 @@
+internal import CKeelLoops
 internal import KeelTensor
 
 /// A window together with the output pixels that it makes.

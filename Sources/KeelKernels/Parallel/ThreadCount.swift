@@ -1,6 +1,3 @@
-#if canImport(Glibc)
-  internal import Glibc
-#endif
 internal import Foundation
 internal import KeelTensor
 
@@ -12,20 +9,8 @@ public enum ThreadCount {
     if let text = KeelEnvironment.current.threads, let count = Int(text), count >= 1 {
       return count
     }
-    return max(1, min(affinityCount(), quotaCount() ?? .max))
+    return max(1, min(ProcessInfo.processInfo.activeProcessorCount, quotaCount() ?? .max))
   }()
-
-  private static func affinityCount() -> Int {
-    #if os(Linux)
-      var mask = cpu_set_t()
-      if sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &mask) == 0 {
-        return withUnsafeBytes(of: &mask) { bytes in
-          bytes.reduce(0) { $0 + $1.nonzeroBitCount }
-        }
-      }
-    #endif
-    return ProcessInfo.processInfo.activeProcessorCount
-  }
 
   /// The quota of cgroup v2 (`cpu.max`: "quota period" or "max period") or v1, in whole CPUs.
   private static func quotaCount() -> Int? {

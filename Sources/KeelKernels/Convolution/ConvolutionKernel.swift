@@ -1,0 +1,186 @@
+public import KeelTensor
+
+/// A forward convolution, prepared for one geometry and batch size: chooses an algorithm, packs
+/// weights, runs.
+///
+/// y = activation(x ∗ weight + bias + residual), see `ConvolutionGeometry` for the formula and shapes.
+///
+/// Numerics: products are summed in Float by GEMM (or along taps for depthwise), in an order that
+/// depends on the geometry, the batch and the CPU, never on the number of threads. NaN and infinity
+/// go through as IEEE says; padding is multiplied like any zero, so an infinite weight over padding
+/// gives NaN.
+/// Aliasing: y must not overlap any operand but the residual, which may be y itself.
+/// Cost: 2·`multiplyAddsPerImage` operations per image; the workspace is bounded by the tile size.
+/// Running allocates nothing.
+public struct ConvolutionKernel: Sendable {
+  /// The geometry.
+  public let geometry: ConvolutionGeometry
+  /// The number of images.
+  public let batch: Int
+  /// The algorithm.
+  public let algorithm: ConvolutionAlgorithm
+  private let method: ConvolutionMethod
+
+  /// Prepares a convolution.
+  /// - Parameter algorithm: pins an algorithm; nil takes the first that serves the geometry.
+  /// - Throws: `KeelError` of kind `argument` for a batch below 1, or an algorithm that does not serve
+  ///   the geometry.
+  public init(
+    _ geometry: ConvolutionGeometry, batch: Int, algorithm: ConvolutionAlgorithm? = nil
+  ) throws(KeelError) {
+    try checkBatch(batch, at: "convolution \(geometry)")
+    let algorithm = algorithm ?? .choice(for: geometry)
+    guard algorithm.serves(geometry) else {
+      throw KeelError(
+        .argument, at: "convolution \(geometry)", expected: "an algorithm that serves it",
+        found: algorithm.rawValue)
+    }
+    self.geometry = geometry
+    self.batch = batch
+    self.algorithm = algorithm
+    switch algorithm {
+    case .depthwise:
+      method = .depthwise(
+        DepthwiseProduct(
+          batch: batch, channels: geometry.inputChannels,
+          taps: geometry.height.window * geometry.width.window,
+          phases: [.forward(geometry, joinsRuns: false)]))
+    case .pointwise, .im2col:
+      method = .windowed(
+        WindowedProduct(
+          batch: batch, groups: geometry.groups, inputsPerGroup: geometry.inputChannelsPerGroup,
+          outputsPerGroup: geometry.outputChannelsPerGroup, sourceStride: geometry.inputChannels,
+          phases: [.forward(geometry, joinsRuns: true)], readsSource: algorithm == .pointwise))
+    }
+  }
+
+  /// The floats of a packed weight.
+  public var packedWeightCount: Int { method.packedCount }
+
+  /// The floats of workspace that a run needs with a number of threads.
+  public func workspaceCount(_ parallelism: Parallelism) -> Int {
+    method.scratchPerWorker * parallelism.threadCount
+  }
+
+  /// Packs a weight Cout×kH×kW×(Cin/G) into the form that runs take. Worth keeping while the weight
+  /// does not change.
+  /// - Precondition: the spans have the weight's and the packed weight's counts.
+  public func pack(_ weight: Span<Float>, into packed: inout MutableSpan<Float>) {
+    precondition(
+      weight.count == geometry.weightCount && packed.count >= packedWeightCount,
+      "expected \(geometry.weightCount) weights and room for \(packedWeightCount), found \(weight.count) and \(packed.count)"
+    )
+    weight.withUnsafeBufferPointer { weight in
+      packed.withUnsafeMutableBufferPointer { packed in
+        pack(weight.baseAddress!, into: packed.baseAddress!)
+      }
+    }
+  }
+
+  /// Computes the convolution.
+  /// - Parameters:
+  ///   - x: N×H×W×Cin.
+  ///   - packedWeight: what `pack` wrote.
+  ///   - bias: Cout values, or nil.
+  ///   - residual: the result's shape, added before the activation, or nil.
+  ///   - y: N×H′×W′×Cout.
+  ///   - workspace: at least `workspaceCount` floats.
+  /// - Precondition: every span has its count.
+  public func run(
+    _ x: Span<Float>, packedWeight: Span<Float>, bias: Span<Float>? = nil,
+    residual: Span<Float>? = nil, activation: Activation? = nil,
+    into y: inout MutableSpan<Float>, workspace: inout MutableSpan<Float>,
+    parallelism: Parallelism = Parallelism()
+  ) {
+    let outputCount = geometry.outputShape(batch: batch).elementCount
+    precondition(
+      x.count == geometry.inputShape(batch: batch).elementCount && y.count == outputCount
+        && packedWeight.count >= packedWeightCount
+        && (bias?.count ?? geometry.outputChannels) == geometry.outputChannels
+        && (residual?.count ?? outputCount) == outputCount
+        && workspace.count >= workspaceCount(parallelism),
+      "expected operands of convolution \(geometry) for batch \(batch), found x \(x.count), y \(y.count), packed weight \(packedWeight.count), bias \(bias?.count ?? 0), residual \(residual?.count ?? 0), workspace \(workspace.count)"
+    )
+    let bias = unsafe(bias)
+    let residual = unsafe(residual)
+    x.withUnsafeBufferPointer { x in
+      packedWeight.withUnsafeBufferPointer { packed in
+        workspace.withUnsafeMutableBufferPointer { workspace in
+          y.withUnsafeMutableBufferPointer { y in
+            run(
+              x.baseAddress!, packed: packed.baseAddress!, into: y.baseAddress!,
+              epilogue: EpilogueOperands(bias: bias, residual: residual, activation: activation),
+              scratch: workspace.baseAddress ?? y.baseAddress!, parallelism: parallelism)
+          }
+        }
+      }
+    }
+  }
+
+  package func pack(
+    _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>
+  ) {
+    switch method {
+    case .windowed(let product): product.packForward(weight, into: packed)
+    case .depthwise(let product): product.pack(weight, into: packed)
+    }
+  }
+
+  package func run(
+    _ x: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    method.run(
+      source: x, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
+      parallelism: parallelism)
+  }
+}
+
+/// One of the two engines behind convolutions and input gradients.
+internal enum ConvolutionMethod: Sendable {
+  case windowed(WindowedProduct)
+  case depthwise(DepthwiseProduct)
+
+  var packedCount: Int {
+    switch self {
+    case .windowed(let product): product.packedCount
+    case .depthwise(let product): product.packedCount
+    }
+  }
+
+  var scratchPerWorker: Int {
+    switch self {
+    case .windowed(let product): product.scratchPerWorker
+    case .depthwise(let product): product.scratchPerWorker
+    }
+  }
+
+  func run(
+    source: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    switch self {
+    case .windowed(let product):
+      product.run(
+        source: source, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
+        parallelism: parallelism)
+    case .depthwise(let product):
+      product.run(
+        source: source, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
+        parallelism: parallelism)
+    }
+  }
+}
+
+/// Throws for a batch below 1.
+internal func checkBatch(_ batch: Int, at place: @autoclosure () -> String) throws(KeelError) {
+  guard batch >= 1 else {
+    throw KeelError(.shape, at: place(), expected: "a batch of at least 1", found: "\(batch)")
+  }
+}
+
+/// The address of an optional span's elements, for use while the span's owner is alive.
+internal func unsafe(_ span: Span<Float>?) -> UnsafePointer<Float>? {
+  guard let span else { return nil }
+  return span.withUnsafeBufferPointer { $0.baseAddress }
+}
