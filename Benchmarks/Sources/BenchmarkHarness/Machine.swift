@@ -17,6 +17,8 @@ public struct Machine: Encodable, Sendable {
   public let blasVersion: String
   /// The core whose kernels OpenBLAS picked.
   public let blasCore: String
+  /// `OPENBLAS_CORETYPE` as set, or `detected`: a core pinned below the CPU halves a GEMM's speed.
+  public let blasCoreChoice: String
   /// OpenBLAS's build, in its own words.
   public let blasBuild: String
   /// Threads of the reference GEMM in this run.
@@ -34,6 +36,8 @@ public struct Machine: Encodable, Sendable {
     system = ProcessInfo.processInfo.operatingSystemVersionString
     blasVersion = BLASInfo.version ?? "unknown"
     blasCore = BLASInfo.coreName
+    let pinned = ProcessInfo.processInfo.environment["OPENBLAS_CORETYPE"] ?? ""
+    blasCoreChoice = pinned.isEmpty ? "detected" : "OPENBLAS_CORETYPE=\(pinned)"
     blasBuild = BLASInfo.configuration
     self.blasThreads = blasThreads
     #if DEBUG
@@ -47,8 +51,8 @@ public struct Machine: Encodable, Sendable {
   public var summary: String {
     """
     CPU       \(cpu), \(processors) processors, governor \(governor), \(system)
-    OpenBLAS  \(blasVersion), core \(blasCore), \(blasThreads) threads
-    Keel      \(threads) threads, \(build) build
+    OpenBLAS  \(blasVersion), core \(blasCore) (\(blasCoreChoice)), \(blasThreads) thread(s)
+    Keel      \(threads) thread(s), \(build) build
     """
   }
 
