@@ -1,0 +1,43 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// A package of its own, so that programs that depend on Keel never build the benchmarks. Each suite is
+// an executable on the shared harness: `swift run -c release convolution`.
+
+let settings: [SwiftSetting] = [
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+let package = Package(
+  name: "KeelBenchmarks",
+  products: [
+    .library(name: "BenchmarkHarness", targets: ["BenchmarkHarness"]),
+    .executable(name: "convolution", targets: ["convolution"]),
+  ],
+  dependencies: [
+    .package(name: "Keel", path: ".."),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+  ],
+  targets: [
+    // Loops that measure what the machine can do at most: multiply-adds, and bytes per access mix.
+    .target(name: "CBenchmarkLoops"),
+    .target(
+      name: "BenchmarkHarness",
+      dependencies: ["CBenchmarkLoops", .product(name: "Keel", package: "Keel")],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "convolution",
+      dependencies: [
+        "BenchmarkHarness", .product(name: "Keel", package: "Keel"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "BenchmarkHarnessTests", dependencies: ["BenchmarkHarness", "CBenchmarkLoops"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "ConvolutionBenchmarkTests", dependencies: ["convolution"], swiftSettings: settings),
+  ],
+  swiftLanguageModes: [.v6]
+)
