@@ -5,7 +5,8 @@ extension Graph {
   /// statistics instead, and updates are gone, with every node that only they needed.
   ///
   /// A batch norm's running statistics are those that its moments update.
-  /// - Throws: `KeelError` of kind `graph` for a batch norm whose moments update nothing.
+  /// - Throws: `KeelError` of kind `graph` for a batch norm whose moments update nothing, or feed
+  ///   something else that stays, such as gradients: take the form first, then its gradient.
   public func inferenceForm() throws(KeelError) -> Graph {
     var running: [ValueID: (mean: ValueID, variance: ValueID)] = [:]
     for node in nodes {
@@ -23,6 +24,7 @@ extension Graph {
           found: "none")
       }
       normalization.statistics = .given
+      try rewriter.require([statistics.mean, statistics.variance], at: node.label)
       let values = [rewriter[statistics.mean], rewriter[statistics.variance]]
       let y = try rewriter.builder.append(
         .normalization(normalization), [inputs[0]] + values + inputs.dropFirst(),
@@ -37,12 +39,20 @@ extension Graph {
   /// - Parameters:
   ///   - momentum: the weight of the new value in the running statistics.
   ///   - frozen: labels of batch norms that stay as they are.
-  /// - Throws: `KeelError` of kind `shape` where a batch norm would see one value per channel.
+  /// - Throws: `KeelError` of kind `shape` where a batch norm would see one value per channel; of kind
+  ///   `graph` for the gradient of a batch norm that changes: take the form first, then its gradient.
   public func trainingForm(momentum: Float = 0.1, frozen: Set<String> = []) throws(KeelError)
     -> Graph
   {
     let names = Dictionary(uniqueKeysWithValues: weights.map { ($0.value, $0.name) })
     return try rewriting(keepsUpdates: true) { (node, inputs, rewriter) throws(KeelError) in
+      if case .normalizationGradient(let normalization) = node.primitive,
+        normalization.statistics == .given, !frozen.contains(node.label)
+      {
+        throw KeelError(
+          .graph, at: node.label, expected: "a graph without gradients (take them afterwards)",
+          found: node.primitive.name)
+      }
       guard case .normalization(var normalization) = node.primitive,
         normalization.statistics == .given, !frozen.contains(node.label),
         let mean = names[node.inputs[1]], let variance = names[node.inputs[2]]

@@ -16,7 +16,14 @@ public struct GraphRewriter {
     set { moved[old] = newValue }
   }
 
-  internal func has(_ old: ValueID) -> Bool { moved[old] != nil }
+  /// Refuses old values that the rewriting dropped, or has not come to.
+  internal func require(_ old: [ValueID], at place: String) throws(KeelError) {
+    for value in old where moved[value] == nil {
+      throw KeelError(
+        .graph, at: place, expected: "values that the rewriting keeps",
+        found: "value \(value.index), which it drops or has not come to")
+    }
+  }
 }
 
 extension Graph {
@@ -30,7 +37,8 @@ extension Graph {
   ///   - replacingWeights: other contents for some weights, which may have another shape.
   ///   - replace: called for each node with its rewritten operands; returns the new values of its
   ///     results (nil for one that nothing takes any more), or nil to copy the node.
-  /// - Throws: what `replace` throws, and what the new graph's checks throw.
+  /// - Throws: what `replace` throws, and what the new graph's checks throw; `KeelError` of kind `graph`
+  ///   where something takes a result that `replace` gave no new value.
   public func rewriting(
     keepsUpdates: Bool = true, replacingWeights: [String: Tensor] = [:],
     _ replace: (Node, [ValueID], inout GraphRewriter) throws(KeelError) -> [ValueID?]?
@@ -45,6 +53,7 @@ extension Graph {
         weight.name, replacingWeights[weight.name] ?? weight.tensor, role: weight.role)
     }
     for (node, isLive) in zip(nodes, live) where isLive {
+      try rewriter.require(node.inputs, at: node.label)
       let operands = node.inputs.map { rewriter[$0] }
       let replaced = try replace(node, operands, &rewriter)
       let results: [ValueID?] =
@@ -53,9 +62,15 @@ extension Graph {
         }
       for (old, new) in zip(node.outputs, results) { if let new { rewriter[old] = new } }
     }
-    for output in outputs { rewriter.builder.output(output.name, rewriter[output.value]) }
+    for output in outputs {
+      try rewriter.require([output.value], at: "output \(output.name)")
+      rewriter.builder.output(output.name, rewriter[output.value])
+    }
     if keepsUpdates {
-      for update in updates { rewriter.builder.update(update.weight, rewriter[update.value]) }
+      for update in updates {
+        try rewriter.require([update.value], at: "update of \(update.weight)")
+        rewriter.builder.update(update.weight, rewriter[update.value])
+      }
     }
     return try rewriter.builder.finish().droppingUnused()
   }
@@ -76,7 +91,7 @@ extension Graph {
     var result = self
     let live = liveNodes(keepsUpdates: true)
     result.nodes = zip(nodes, live).filter(\.1).map(\.0)
-    var used = Set(outputs.map(\.value))
+    var used = Set(outputs.map(\.value) + updates.map(\.value))
     for node in result.nodes { used.formUnion(node.inputs) }
     let updated = Set(updates.map(\.weight))
     result.weights = weights.filter { used.contains($0.value) || updated.contains($0.name) }
