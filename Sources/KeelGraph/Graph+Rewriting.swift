@@ -10,7 +10,9 @@ public struct GraphRewriter {
   /// - Precondition: the old value has been rewritten already.
   public subscript(old: ValueID) -> ValueID {
     get {
-      guard let new = moved[old] else { preconditionFailure("value \(old.index) was not rewritten") }
+      guard let new = moved[old] else {
+        preconditionFailure("value \(old.index) was not rewritten")
+      }
       return new
     }
     set { moved[old] = newValue }

@@ -150,7 +150,8 @@ public struct Graph: Sendable {
     let positions = Dictionary(uniqueKeysWithValues: weights.enumerated().map { ($1.name, $0) })
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
       guard let position = positions[name] else {
-        throw KeelError(.graph, at: "weight \(name)", expected: "a weight of the graph", found: "none")
+        throw KeelError(
+          .graph, at: "weight \(name)", expected: "a weight of the graph", found: "none")
       }
       guard weights[position].tensor.shape == tensor.shape else {
         throw KeelError(

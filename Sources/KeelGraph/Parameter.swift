@@ -51,7 +51,8 @@ public final class Parameter: Sendable {
 }
 
 /// Gives every parameter of a model its path: property names and positions in arrays joined by dots,
-/// as PyTorch's state dictionaries do. A parameter that is held twice has its first path.
+/// as PyTorch's state dictionaries do; properties of superclasses come first. A parameter that is held
+/// twice has its first path.
 public enum ParameterNaming {
   /// The parameters of a model with their paths, in the order of the properties.
   public static func parameters(of model: Any) -> [(path: String, parameter: Parameter)] {
@@ -75,8 +76,16 @@ public enum ParameterNaming {
       return
     }
     guard [.struct, .class, .collection, .tuple, nil].contains(mirror.displayStyle) else { return }
-    for (position, child) in mirror.children.enumerated() {
-      let name = child.label ?? "\(position)"
+    var inherited = mirror.superclassMirror
+    var levels = [mirror]
+    while let parent = inherited {
+      levels.append(parent)
+      inherited = parent.superclassMirror
+    }
+    for (position, child) in levels.reversed().flatMap(\.children).enumerated() {
+      // Elements of tuples without labels are called ".0", ".1" by reflection.
+      let label = child.label.map { $0.hasPrefix(".") ? String($0.dropFirst()) : $0 }
+      let name = label ?? "\(position)"
       visit(child.value, path.isEmpty ? name : "\(path).\(name)", &result, &seen)
     }
   }

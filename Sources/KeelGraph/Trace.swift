@@ -20,6 +20,7 @@ public final class Trace {
   private var failure: KeelError?
   private let paths: [ObjectIdentifier: String]
   private var values: [ObjectIdentifier: ValueID] = [:]
+  private var names: [ObjectIdentifier: String] = [:]
   private var lastLabel = "the input"
 
   /// Starts a trace.
@@ -36,7 +37,8 @@ public final class Trace {
     for extent in type.extents {
       if let size = extent.fixedValue, size < 1 {
         fail(
-          KeelError(.shape, at: "input \(name)", expected: "extents of at least 1", found: "\(type)"))
+          KeelError(
+            .shape, at: "input \(name)", expected: "extents of at least 1", found: "\(type)"))
       }
     }
     return Variable(trace: self, value: builder.input(name, type))
@@ -52,6 +54,7 @@ public final class Trace {
     }
     let value = builder.weight(path, parameter.value, role: parameter.role)
     values[key] = value
+    names[key] = path
     return Variable(trace: self, value: value)
   }
 
@@ -93,7 +96,9 @@ public final class Trace {
 
   /// Gives a parameter a new value after each run.
   public func update(_ parameter: Parameter, _ variable: Variable) {
-    if let value = variable.value, let path = path(of: parameter) { builder.update(path, value) }
+    guard let value = variable.value else { return }
+    _ = self.variable(parameter)
+    builder.update(names[ObjectIdentifier(parameter)]!, value)
   }
 
   /// Keeps an error, unless one is kept already.
