@@ -47,7 +47,9 @@ extension Graph {
     let names = Dictionary(uniqueKeysWithValues: weights.map { ($0.value, $0.name) })
     return try rewriting(keepsUpdates: true) { (node, inputs, rewriter) throws(KeelError) in
       if case .normalizationGradient(let normalization) = node.primitive,
-        normalization.statistics == .given, !frozen.contains(node.label)
+        normalization.statistics == .given, !frozen.contains(node.label),
+        let mean = NormalizationGradientOperands(normalization).mean,
+        names[node.inputs[mean]] != nil
       {
         throw KeelError(
           .graph, at: node.label, expected: "a graph without gradients (take them afterwards)",
