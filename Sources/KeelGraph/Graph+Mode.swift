@@ -7,28 +7,30 @@ extension Graph {
   /// A batch norm's running statistics are those that its moments update.
   /// - Throws: `KeelError` of kind `graph` for a batch norm whose moments update nothing.
   public func inferenceForm() throws(KeelError) -> Graph {
-    var running: [ValueID: (mean: ValueID, variance: ValueID)] = [:]
+    var running: [ValueID: [ValueID]] = [:]
     for node in nodes {
       if case .runningStatistics = node.primitive {
-        running[node.inputs[0]] = (node.inputs[1], node.inputs[2])
+        running[node.inputs[0]] = [node.inputs[1], node.inputs[2]]
       }
     }
-    return try rewriting(keepsUpdates: false) { (node, inputs, rewriter) throws(KeelError) in
+    var editor = GraphEditor(self)
+    editor.updates = []
+    for (i, node) in nodes.enumerated() {
       guard case .normalization(var normalization) = node.primitive,
         normalization.statistics == .current
-      else { return nil }
+      else { continue }
       guard let statistics = running[node.outputs[1]] else {
         throw KeelError(
           .graph, at: node.label, expected: "running statistics that its moments update",
           found: "none")
       }
       normalization.statistics = .given
-      let values = [rewriter[statistics.mean], rewriter[statistics.variance]]
-      let y = try rewriter.builder.append(
-        .normalization(normalization), [inputs[0]] + values + inputs.dropFirst(),
+      editor.nodes[i] = Node(
+        primitive: .normalization(normalization),
+        inputs: [node.inputs[0]] + statistics + node.inputs.dropFirst(), outputs: [node.outputs[0]],
         label: node.label)
-      return [y[0], nil]
     }
+    return try editor.finish()
   }
 
   /// The graph for training: batch norms with running statistics use those of the batch and update the
@@ -41,21 +43,29 @@ extension Graph {
   public func trainingForm(momentum: Float = 0.1, frozen: Set<String> = []) throws(KeelError)
     -> Graph
   {
-    let names = Dictionary(uniqueKeysWithValues: weights.map { ($0.value, $0.name) })
-    return try rewriting(keepsUpdates: true) { (node, inputs, rewriter) throws(KeelError) in
+    var editor = GraphEditor(self)
+    for (i, node) in nodes.enumerated() {
       guard case .normalization(var normalization) = node.primitive,
         normalization.statistics == .given, !frozen.contains(node.label),
-        let mean = names[node.inputs[1]], let variance = names[node.inputs[2]]
-      else { return nil }
+        let mean = editor.weight(node.inputs[1]), let variance = editor.weight(node.inputs[2])
+      else { continue }
       normalization.statistics = .current
-      let outputs = try rewriter.builder.append(
-        .normalization(normalization), [inputs[0]] + inputs.dropFirst(3), label: node.label)
-      let updated = try rewriter.builder.append(
-        .runningStatistics(momentum: momentum), [outputs[1], inputs[1], inputs[2]],
+      let channels = type(of: mean.value)
+      let moments = editor.addValue(ValueType([.fixed(MomentsLayout.rows)] + channels.extents))
+      let newMean = editor.addValue(channels)
+      let newVariance = editor.addValue(channels)
+      editor.nodes[i] = Node(
+        primitive: .normalization(normalization),
+        inputs: [node.inputs[0]] + node.inputs.dropFirst(3), outputs: [node.outputs[0], moments],
         label: node.label)
-      rewriter.builder.update(mean, updated[0])
-      rewriter.builder.update(variance, updated[1])
-      return [outputs[0]]
+      editor.nodes.append(
+        Node(
+          primitive: .runningStatistics(momentum: momentum),
+          inputs: [moments, mean.value, variance.value], outputs: [newMean, newVariance],
+          label: node.label))
+      editor.updates.append(.init(weight: mean.name, value: newMean))
+      editor.updates.append(.init(weight: variance.name, value: newVariance))
     }
+    return try editor.finish()
   }
 }

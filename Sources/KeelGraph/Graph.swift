@@ -117,10 +117,11 @@ public struct Graph: Sendable {
       }
       var fits = shape.rank == type.rank
       for (extent, size) in zip(type.extents, shape.extents) {
+        fits = fits && size > 0
         switch extent {
         case .fixed(let value): fits = fits && value == size
         case .symbol(let name):
-          fits = fits && symbols[name, default: size] == size && size > 0
+          fits = fits && symbols[name, default: size] == size
           symbols[name] = size
         }
       }
@@ -149,7 +150,8 @@ public struct Graph: Sendable {
     let positions = Dictionary(uniqueKeysWithValues: weights.enumerated().map { ($1.name, $0) })
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
       guard let position = positions[name] else {
-        throw KeelError(.graph, at: "weight \(name)", expected: "a weight of the graph", found: "none")
+        throw KeelError(
+          .graph, at: "weight \(name)", expected: "a weight of the graph", found: "none")
       }
       guard weights[position].tensor.shape == tensor.shape else {
         throw KeelError(

@@ -80,7 +80,8 @@ public struct GraphBuilder {
     for update in graph.updates {
       guard let weight = graph.weight(named: update.weight) else {
         throw KeelError(
-          .graph, at: "update of \(update.weight)", expected: "a weight of that name", found: "none")
+          .graph, at: "update of \(update.weight)", expected: "a weight of that name", found: "none"
+        )
       }
       guard graph.type(of: weight.value) == graph.type(of: update.value) else {
         throw KeelError(

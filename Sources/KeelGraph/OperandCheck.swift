@@ -47,6 +47,18 @@ internal struct OperandCheck {
     }
   }
 
+  /// Checks that two image operands have one batch extent.
+  func sameBatch() throws(KeelError) {
+    try require(inputs[0].extents[0] == inputs[1].extents[0], 1, "batch \(inputs[0].extents[0])")
+  }
+
+  /// Checks the extents of a result that the operation itself names.
+  func positive(_ result: ValueType) throws(KeelError) {
+    guard result.extents.allSatisfy({ ($0.fixedValue ?? 1) >= 1 }) else {
+      throw fail("extents of at least 1", found: result.description)
+    }
+  }
+
   /// The type of an image result, with the first operand's batch extent.
   func image(_ shape: Shape) -> ValueType { image(shape, batch: inputs[0].extents[0]) }
 
@@ -160,6 +172,7 @@ internal struct OperandCheck {
       return (product, symbols.sorted())
     }
     let result = ValueType(inputs[0].elementType, extents)
+    try positive(result)
     guard split(extents) == split(inputs[0].extents) else {
       throw fail("as many elements as in \(inputs[0])", found: result.description)
     }

@@ -31,27 +31,42 @@ public final class Parameter: Sendable {
     failure = nil
   }
 
-  /// Makes a parameter from sizes that a caller chose, which may be wrong: a size below 1 is kept as
-  /// `failure`.
+  /// The most elements that a parameter can have, 8 GiB of them: more is taken for a mistake in a size.
+  public static let largestCount = Int(Int32.max)
+
+  /// Makes a parameter from sizes that a caller chose, which may be wrong: a size below 1, or more
+  /// than `largestCount` elements, is kept as `failure`, and the initializer is not called.
   public init(
     shape: Shape, role: Graph.Weight.Role = .trainable, initializer: (Shape) -> Tensor
   ) {
     self.role = role
-    if shape.extents.allSatisfy({ $0 >= 1 }) {
+    var expected: String?
+    if shape.extents.contains(where: { $0 < 1 }) {
+      expected = "sizes of at least 1"
+    } else if shape.extents.reduce(1, Self.saturatingProduct) > Self.largestCount {
+      expected = "at most \(Self.largestCount) elements"
+    }
+    if let expected {
+      storage = Mutex(Tensor(zeros: [0]))
+      self.shape = [0]
+      failure = KeelError(.argument, at: "parameter", expected: expected, found: "\(shape)")
+    } else {
       storage = Mutex(initializer(shape))
       self.shape = shape
       failure = nil
-    } else {
-      storage = Mutex(Tensor(zeros: [0]))
-      self.shape = [0]
-      failure = KeelError(
-        .argument, at: "parameter", expected: "sizes of at least 1", found: "\(shape)")
     }
+  }
+
+  private static func saturatingProduct(_ a: Int, _ b: Int) -> Int {
+    let (product, overflow) = a.multipliedReportingOverflow(by: b)
+    return overflow ? .max : product
   }
 }
 
 /// Gives every parameter of a model its path: property names and positions in arrays joined by dots,
-/// as PyTorch's state dictionaries do. A parameter that is held twice has its first path.
+/// as PyTorch's state dictionaries do; a superclass's properties come before those of its subclass, and
+/// the payload of an enumeration goes by the name of its case. A parameter that is held twice has its
+/// first path.
 public enum ParameterNaming {
   /// The parameters of a model with their paths, in the order of the properties.
   public static func parameters(of model: Any) -> [(path: String, parameter: Parameter)] {
@@ -74,8 +89,22 @@ public enum ParameterNaming {
       if let child = mirror.children.first { visit(child.value, path, &result, &seen) }
       return
     }
-    guard [.struct, .class, .collection, .tuple, nil].contains(mirror.displayStyle) else { return }
-    for (position, child) in mirror.children.enumerated() {
+    if mirror.displayStyle == .class {
+      // Objects can refer to each other in a ring; each is entered once.
+      guard seen.insert(ObjectIdentifier(value as AnyObject)).inserted else { return }
+    }
+    // Sets and dictionaries have no order that a path could rest on.
+    guard mirror.displayStyle != .set, mirror.displayStyle != .dictionary else { return }
+    var classes = [mirror]
+    while let superclass = classes[0].superclassMirror { classes.insert(superclass, at: 0) }
+    for mirror in classes { visit(mirror.children, path, &result, &seen) }
+  }
+
+  private static func visit(
+    _ children: Mirror.Children, _ path: String,
+    _ result: inout [(path: String, parameter: Parameter)], _ seen: inout Set<ObjectIdentifier>
+  ) {
+    for (position, child) in children.enumerated() {
       let name = child.label ?? "\(position)"
       visit(child.value, path.isEmpty ? name : "\(path).\(name)", &result, &seen)
     }

@@ -20,6 +20,7 @@ extension Primitive {
       try check.count(2)
       try check.image(0, like: geometry.inputShape(batch: 1), "input")
       try check.image(1, like: geometry.outputShape(batch: 1), "gradient")
+      try check.sameBatch()
       return [ValueType(shape: geometry.weightShape)]
     case .linear(let epilogue): return [try check.linear(epilogue)]
     case .linearInputGradient:
@@ -60,6 +61,7 @@ extension Primitive {
       try check.image(0, like: geometry.outputShape(batch: 1), "gradient")
       if geometry.kind == .maximum {
         try check.image(1, like: geometry.inputShape(batch: 1), "input")
+        try check.sameBatch()
       }
       return [check.image(geometry.inputShape(batch: 1))]
     case .globalAveragePooling:
@@ -70,7 +72,9 @@ extension Primitive {
     case .globalAveragePoolingGradient(let height, let width):
       try check.count(1)
       let dy = try check.matrix(0, "gradient")
-      return [ValueType([dy.extents[0], .fixed(height), .fixed(width), dy.extents[1]])]
+      let result = ValueType([dy.extents[0], .fixed(height), .fixed(width), dy.extents[1]])
+      try check.positive(result)
+      return [result]
     case .reshape(let extents): return [try check.reshape(extents)]
     case .softmax:
       try check.count(1)
@@ -87,6 +91,7 @@ extension Primitive {
       return [inputs[0]]
     case .fill(_, let extents):
       try check.count(0)
+      try check.positive(ValueType(extents))
       return [ValueType(extents)]
     }
   }

@@ -20,6 +20,7 @@ public final class Trace {
   private var failure: KeelError?
   private let paths: [ObjectIdentifier: String]
   private var values: [ObjectIdentifier: ValueID] = [:]
+  private var namesOutsideModel: [ObjectIdentifier: String] = [:]
   private var lastLabel = "the input"
 
   /// Starts a trace.
@@ -36,7 +37,8 @@ public final class Trace {
     for extent in type.extents {
       if let size = extent.fixedValue, size < 1 {
         fail(
-          KeelError(.shape, at: "input \(name)", expected: "extents of at least 1", found: "\(type)"))
+          KeelError(
+            .shape, at: "input \(name)", expected: "extents of at least 1", found: "\(type)"))
       }
     }
     return Variable(trace: self, value: builder.input(name, type))
@@ -47,6 +49,7 @@ public final class Trace {
     let key = ObjectIdentifier(parameter)
     if let value = values[key] { return Variable(trace: self, value: value) }
     let path = path(of: parameter) ?? "parameter \(values.count)"
+    if paths[key] == nil { namesOutsideModel[key] = path }
     if let failure = parameter.failure {
       fail(KeelError(failure.kind, at: path, expected: failure.expected, found: failure.found))
     }
@@ -88,12 +91,27 @@ public final class Trace {
 
   /// Names a variable that each run gives back.
   public func output(_ name: String, _ variable: Variable) {
+    guard variable.trace === self else {
+      fail(
+        KeelError(
+          .graph, at: "output \(name)", expected: "a variable of this trace", found: "of another"))
+      return
+    }
     if let value = variable.value { builder.output(name, value) }
   }
 
-  /// Gives a parameter a new value after each run.
+  /// Gives a parameter a new value after each run. The parameter's variable must be in use.
   public func update(_ parameter: Parameter, _ variable: Variable) {
-    if let value = variable.value, let path = path(of: parameter) { builder.update(path, value) }
+    guard let value = variable.value else { return }
+    let key = ObjectIdentifier(parameter)
+    guard values[key] != nil, let name = paths[key] ?? namesOutsideModel[key] else {
+      fail(
+        KeelError(
+          .graph, at: "update after \(lastLabel)", expected: "a parameter that the trace has used",
+          found: "another"))
+      return
+    }
+    builder.update(name, value)
   }
 
   /// Keeps an error, unless one is kept already.

@@ -24,7 +24,9 @@ public struct VectorLevel: Sendable, CustomStringConvertible {
   private static let choice: (level: VectorLevel, complaint: KeelError?) = {
     let best = supported[supported.count - 1]
     guard let wanted = KeelEnvironment.current.vectorLevel else { return (best, nil) }
-    if let level = supported.first(where: { $0.name == wanted.lowercased() }) { return (level, nil) }
+    if let level = supported.first(where: { $0.name == wanted.lowercased() }) {
+      return (level, nil)
+    }
     return (
       best,
       KeelError(

@@ -19,8 +19,8 @@ public struct ConvolutionGeometry: Hashable, Sendable {
   public let groups: Int
 
   /// Checks and keeps a geometry.
-  /// - Throws: `KeelError` of kind `argument` for channel counts or groups below 1 and groups that do
-  ///   not divide the channels.
+  /// - Throws: `KeelError` of kind `argument` for channel counts or groups below 1, channel counts from
+  ///   2³¹ on, and groups that do not divide the channels.
   public init(
     height: SpatialAxis, width: SpatialAxis, inputChannels: Int, outputChannels: Int,
     groups: Int = 1, place: String = "convolution"
@@ -29,6 +29,11 @@ public struct ConvolutionGeometry: Hashable, Sendable {
       ("input channels", inputChannels), ("output channels", outputChannels), ("groups", groups),
     ] where value < 1 {
       throw KeelError(.argument, at: place, expected: "\(what) at least 1", found: "\(value)")
+    }
+    guard max(inputChannels, outputChannels) <= Int(Int32.max) else {
+      throw KeelError(
+        .argument, at: place, expected: "channels below 2³¹",
+        found: "\(inputChannels) and \(outputChannels)")
     }
     guard inputChannels % groups == 0, outputChannels % groups == 0 else {
       throw KeelError(
@@ -110,4 +115,16 @@ extension ConvolutionGeometry: CustomStringConvertible {
   }
 
   private func pair(_ a: Int, _ b: Int) -> String { a == b ? "\(a)" : "\(a)×\(b)" }
+}
+
+extension ConvolutionGeometry {
+  /// A linear layer as the pointwise convolution of 1×1 images that it is.
+  /// - Throws: `KeelError` of kind `argument` for counts below 1.
+  public static func linear(
+    inputs: Int, outputs: Int, place: String = "linear"
+  ) throws(KeelError) -> ConvolutionGeometry {
+    try ConvolutionGeometry(
+      inputHeight: 1, inputWidth: 1, inputChannels: inputs, outputChannels: outputs,
+      kernel: (1, 1), place: place)
+  }
 }

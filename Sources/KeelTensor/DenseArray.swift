@@ -110,6 +110,10 @@ public struct DenseArray<Element: ArrayElement>: @unchecked Sendable {
     return try body(&span)
   }
 
+  /// The address of the first element, valid while this array is alive and not written through another
+  /// way; for plans, which keep both promises.
+  package var unsafeBase: UnsafeMutablePointer<Element> { storage.base }
+
   /// The elements in row-major order, copied into a Swift array.
   public var elements: [Element] {
     withExtendedLifetime(storage) {

@@ -16,8 +16,8 @@ public struct SpatialAxis: Hashable, Sendable {
   public let dilation: Int
 
   /// Checks and keeps the numbers of one axis.
-  /// - Throws: `KeelError` of kind `argument` for a size below its minimum, of kind `shape` where the
-  ///   window does not fit into the padded input.
+  /// - Throws: `KeelError` of kind `argument` for a size below its minimum or from 2³¹ on, of kind
+  ///   `shape` where the window does not fit into the padded input.
   public init(
     input: Int, window: Int, stride: Int = 1, paddingBefore: Int = 0, paddingAfter: Int = 0,
     dilation: Int = 1, name: String = "axis", place: String = "geometry"
@@ -28,6 +28,12 @@ public struct SpatialAxis: Hashable, Sendable {
     ] where value < minimum {
       throw KeelError(
         .argument, at: place, expected: "\(what) of \(name) at least \(minimum)", found: "\(value)")
+    }
+    // So that no sum or product below can overflow.
+    for value in [input, window, stride, paddingBefore, paddingAfter, dilation]
+    where value > Int(Int32.max) {
+      throw KeelError(
+        .argument, at: place, expected: "sizes of \(name) below 2³¹", found: "\(value)")
     }
     self.input = input
     self.window = window

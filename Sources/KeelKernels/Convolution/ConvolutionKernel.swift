@@ -9,7 +9,7 @@ public import KeelTensor
 /// depends on the geometry, the batch and the CPU, never on the number of threads. NaN and infinity
 /// go through as IEEE says; padding is multiplied like any zero, so an infinite weight over padding
 /// gives NaN.
-/// Aliasing: y must not overlap any operand but the residual, which may be y itself.
+/// Aliasing: y must not overlap any operand.
 /// Cost: 2·`multiplyAddsPerImage` operations per image; the workspace is bounded by the tile size.
 /// Running allocates nothing.
 public struct ConvolutionKernel: Sendable {

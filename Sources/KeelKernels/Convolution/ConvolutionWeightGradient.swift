@@ -36,7 +36,8 @@ public struct ConvolutionWeightGradient: Sendable {
     var blocks: [Block] = []
     for first in stride(from: 0, to: geometry.height.window, by: rowsPerBlock) {
       let window = Window(
-        height: geometry.height, width: geometry.width, channels: geometry.inputChannelsPerGroup
+        height: geometry.height, width: geometry.width,
+        channels: geometry.inputChannelsPerGroup
           * (depthwise ? geometry.groups : 1), stride: geometry.inputChannels,
         joinsRuns: !depthwise, rows: first..<first + rowsPerBlock)
       blocks.append(
@@ -50,7 +51,8 @@ public struct ConvolutionWeightGradient: Sendable {
     let rows = batch * geometry.outputPositions
     let wanted = min(8, max(1, rows / tileRows))
     let affordable = max(2, 4_194_304 / geometry.weightCount)
-    slices = RowTiles(rows: rows, target: (rows + min(wanted, affordable) - 1) / min(wanted, affordable))
+    slices = RowTiles(
+      rows: rows, target: (rows + min(wanted, affordable) - 1) / min(wanted, affordable))
   }
 
   private var partialCount: Int { (geometry.weightCount + 15) / 16 * 16 }

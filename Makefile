@@ -1,0 +1,44 @@
+# `make help` lists what there is.
+
+SWIFT ?= swift
+CONFIGURATION ?= release
+# One suite or more of Benchmarks/, and options for them: make bench SUITES=convolution OPTIONS=--quick
+SUITES ?= convolution
+OPTIONS ?=
+# Which tests: make test FILTER=KeelTensorTests
+FILTER ?=
+
+FORMATTED = $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
+	Benchmarks/Tests Examples/*/Package.swift Examples/*/Sources)
+
+.PHONY: help demo test test-matrix bench lint format doctor dependencies
+
+help: ## Lists the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: dependencies ## Trains, folds, verifies and times a small network.
+	$(SWIFT) run -c $(CONFIGURATION) keel demo
+
+test: dependencies ## Runs the tests.
+	$(SWIFT) test -c $(CONFIGURATION) $(if $(FILTER),--filter '$(FILTER)')
+
+test-matrix: dependencies ## Runs the tests at every vector level this machine has.
+	Scripts/test-matrix.sh
+
+bench: dependencies ## Runs the benchmarks.
+	@set -e; for suite in $(SUITES); do \
+	  $(SWIFT) run -c release --package-path Benchmarks $$suite $(OPTIONS); \
+	done
+
+lint: ## Checks format, layering and lengths.
+	$(SWIFT) format lint --strict --parallel -r $(FORMATTED)
+	Scripts/lint.sh
+
+format: ## Formats the sources.
+	$(SWIFT) format --in-place --parallel -r $(FORMATTED)
+
+doctor: dependencies ## Shows what Keel sees of this machine.
+	$(SWIFT) run -c $(CONFIGURATION) keel doctor
+
+dependencies:
+	@Scripts/install-dependencies.sh

@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Builds and runs Examples/LinkKeel against the last commit, as a program that depends on a tagged
+# version does: SwiftPM then refuses unsafe flags and sees only committed files.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scratch="$PWD/.build-link"
+mkdir -p "$scratch"
+# Anew each time: SwiftPM remembers which commit a version was, and here 0.1.0 moves.
+rm -rf "$scratch/keel" "$scratch/example" "$scratch/security"
+git clone --quiet . "$scratch/keel"
+git -C "$scratch/keel" tag --force 0.1.0 >/dev/null
+
+KEEL_URL="file://$scratch/keel" swift run -c release \
+  --package-path "$scratch/keel/Examples/LinkKeel" \
+  --scratch-path "$scratch/example" --security-path "$scratch/security" LinkKeel

@@ -1,0 +1,89 @@
+public import KeelGraph
+public import KeelKernels
+public import KeelTensor
+
+/// Runs a graph node by node with the same kernels as plans, each value in memory of its own: for looking
+/// into a network, and to check plans, whose results are the same bit for bit.
+public struct Interpreter: Sendable {
+  /// What is run.
+  public let graph: Graph
+  /// The threads to use.
+  public let parallelism: Parallelism
+
+  /// Makes an interpreter.
+  public init(_ graph: Graph, parallelism: Parallelism = Parallelism()) {
+    self.graph = graph
+    self.parallelism = parallelism
+  }
+
+  /// What a run yields.
+  public struct Results: Sendable {
+    /// The outputs by name.
+    public var outputs: [String: TensorValue] = [:]
+    /// New values of weights by name.
+    public var updates: [String: Tensor] = [:]
+  }
+
+  /// Runs the graph.
+  /// - Throws: `KeelError` for missing or ill-shaped inputs, and for operands that an operation cannot
+  ///   take.
+  public func run(_ inputs: [String: TensorValue]) throws(KeelError) -> Results {
+    let symbols = try graph.bindSymbols(inputShapes: inputs.mapValues(\.shape))
+    var values = [TensorValue?](repeating: nil, count: graph.types.count)
+    for input in graph.inputs {
+      let value = inputs[input.name]!
+      guard value.elementType == graph.type(of: input.value).elementType else {
+        throw KeelError(
+          .shape, at: "input \(input.name)", expected: "\(graph.type(of: input.value))",
+          found: "\(value.elementType.rawValue) \(value.shape)")
+      }
+      values[input.value.index] = value
+    }
+    for weight in graph.weights { values[weight.value.index] = .float32(weight.tensor) }
+    for node in graph.nodes {
+      let operands = node.inputs.map { values[$0.index]! }
+      var shapes: [Shape] = []
+      for output in node.outputs {
+        shapes.append(try graph.type(of: output).shape(binding: symbols))
+      }
+      let results = try run(node, operands, shapes)
+      for (output, result) in zip(node.outputs, results) {
+        values[output.index] = .float32(result)
+      }
+    }
+    var results = Results()
+    for output in graph.outputs { results.outputs[output.name] = values[output.value.index]! }
+    for update in graph.updates {
+      results.updates[update.weight] = try values[update.value.index]!.floats(at: update.weight)
+    }
+    return results
+  }
+
+  private func run(
+    _ node: Node, _ operands: [TensorValue], _ shapes: [Shape]
+  ) throws(KeelError) -> [Tensor] {
+    let kernel = try KernelRequest(
+      node: node, inputs: operands.map(\.shape), outputs: shapes, parallelism: parallelism
+    ).prepare()
+    let results = shapes.map { Tensor(zeros: $0) }
+    let scratch = Tensor(zeros: [max(kernel.scratchCount, 1)])
+    defer { withExtendedLifetime((operands, results, scratch)) {} }
+    try kernel.run(
+      Operands(
+        inputs: operands.map(\.address),
+        outputs: results.map { UnsafeMutableRawPointer($0.unsafeBase) },
+        scratch: scratch.unsafeBase), parallelism)
+    return results
+  }
+}
+
+extension TensorValue {
+  /// The address of the first element, valid while the value is alive; only read.
+  fileprivate var address: UnsafeMutableRawPointer {
+    switch self {
+    case .float32(let tensor): UnsafeMutableRawPointer(tensor.unsafeBase)
+    case .int64(let tensor): UnsafeMutableRawPointer(tensor.unsafeBase)
+    case .bool(let tensor): UnsafeMutableRawPointer(tensor.unsafeBase)
+    }
+  }
+}

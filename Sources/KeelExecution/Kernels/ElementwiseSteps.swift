@@ -1,0 +1,68 @@
+internal import KeelGraph
+internal import KeelKernels
+internal import KeelTensor
+
+/// max(x, 0).
+internal struct ReLUStep: PreparedKernel {
+  let count: Int
+  func run(_ operands: Operands, _ parallelism: Parallelism) {
+    Elementwise.relu(
+      operands.floats(0), into: operands.result(0), count: count, parallelism: parallelism)
+  }
+}
+
+/// The gradient of max(x, 0), from its result.
+internal struct ReLUGradientStep: PreparedKernel {
+  let count: Int
+  func run(_ operands: Operands, _ parallelism: Parallelism) {
+    Elementwise.reluGradient(
+      operands.floats(0), y: operands.floats(1), into: operands.result(0), count: count,
+      parallelism: parallelism)
+  }
+}
+
+/// a + b.
+internal struct AddStep: PreparedKernel {
+  let count: Int
+  func run(_ operands: Operands, _ parallelism: Parallelism) {
+    Elementwise.add(
+      operands.floats(0), operands.floats(1), into: operands.result(0), count: count,
+      parallelism: parallelism)
+  }
+}
+
+/// A copy, for a reshape whose result has memory of its own.
+internal struct CopyStep: PreparedKernel {
+  let byteCount: Int
+  func run(_ operands: Operands, _ parallelism: Parallelism) {
+    let (from, to) = (operands.floats(0), operands.result(0))
+    guard from != UnsafePointer(to) else { return }
+    UnsafeMutableRawPointer(to).copyMemory(from: from, byteCount: byteCount)
+  }
+}
+
+/// One value everywhere.
+internal struct FillStep: PreparedKernel {
+  let value: Float
+  let count: Int
+  func run(_ operands: Operands, _ parallelism: Parallelism) {
+    operands.result(0).update(repeating: value, count: count)
+  }
+}
+
+/// The sum of each channel.
+internal struct ChannelSumStep: PreparedKernel {
+  private let sum: ChannelSum
+  let scratchCount: Int
+
+  init(sum: ChannelSum, parallelism: Parallelism) {
+    self.sum = sum
+    scratchCount = sum.scratchCount(parallelism)
+  }
+
+  func run(_ operands: Operands, _ parallelism: Parallelism) {
+    sum.run(
+      operands.floats(0), into: operands.result(0), scratch: operands.scratch,
+      parallelism: parallelism)
+  }
+}

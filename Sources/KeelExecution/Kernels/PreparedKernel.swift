@@ -1,0 +1,137 @@
+package import KeelGraph
+package import KeelKernels
+package import KeelTensor
+
+/// A node's operation, prepared for fixed shapes: running it allocates nothing.
+package protocol PreparedKernel: Sendable {
+  /// The floats of scratch memory that a run needs.
+  var scratchCount: Int { get }
+
+  /// Computes the results from the operands.
+  /// - Throws: `KeelError` of kind `value` for operands that the operation cannot take (a label out of
+  ///   range); shapes have been checked before.
+  func run(_ operands: Operands, _ parallelism: Parallelism) throws(KeelError)
+}
+
+extension PreparedKernel {
+  package var scratchCount: Int { 0 }
+}
+
+/// Where a node's operands and results are in memory.
+///
+/// Unchecked Sendable: a value of this type belongs to one workspace, and a workspace runs on one thread
+/// at a time.
+package struct Operands: @unchecked Sendable {
+  private let inputs: [UnsafeMutableRawPointer]
+  private let outputs: [UnsafeMutableRawPointer]
+  /// Scratch memory of at least the kernel's `scratchCount` floats.
+  package let scratch: UnsafeMutablePointer<Float>
+
+  package init(
+    inputs: [UnsafeMutableRawPointer], outputs: [UnsafeMutableRawPointer],
+    scratch: UnsafeMutablePointer<Float>
+  ) {
+    self.inputs = inputs
+    self.outputs = outputs
+    self.scratch = scratch
+  }
+
+  /// A Float operand.
+  package func floats(_ index: Int) -> UnsafePointer<Float> {
+    UnsafePointer(inputs[index].assumingMemoryBound(to: Float.self))
+  }
+
+  /// A Float operand that a primitive may not have.
+  package func floats(_ index: Int?) -> UnsafePointer<Float>? { index.map { floats($0) } }
+
+  /// An integer operand.
+  package func integers(_ index: Int) -> UnsafePointer<Int64> {
+    UnsafePointer(inputs[index].assumingMemoryBound(to: Int64.self))
+  }
+
+  /// A Float result.
+  package func result(_ index: Int) -> UnsafeMutablePointer<Float> {
+    outputs[index].assumingMemoryBound(to: Float.self)
+  }
+
+  /// A Float result that a primitive may not have.
+  package func result(_ index: Int?) -> UnsafeMutablePointer<Float>? { index.map { result($0) } }
+}
+
+/// A node with everything that is known when it is prepared.
+package struct KernelRequest {
+  /// The node.
+  package let node: Node
+  /// The shapes of its operands.
+  package let inputs: [Shape]
+  /// The shapes of its results.
+  package let outputs: [Shape]
+  /// Operands that never change, by position: weights of a plan for inference.
+  package let constants: [Int: Tensor]
+  /// The threads that runs will use.
+  package let parallelism: Parallelism
+
+  package init(
+    node: Node, inputs: [Shape], outputs: [Shape], constants: [Int: Tensor] = [:],
+    parallelism: Parallelism
+  ) {
+    self.node = node
+    self.inputs = inputs
+    self.outputs = outputs
+    self.constants = constants
+    self.parallelism = parallelism
+  }
+
+  /// Prepares the node.
+  /// - Throws: `KeelError` for shapes that the operation cannot take, such as one value per channel in
+  ///   training.
+  package func prepare() throws(KeelError) -> any PreparedKernel {
+    switch node.primitive {
+    case .convolution(let geometry, let epilogue):
+      return try ConvolutionStep(self, geometry, epilogue)
+    case .convolutionInputGradient(let geometry):
+      return try InputGradientStep(self, geometry)
+    case .convolutionWeightGradient(let geometry):
+      return try WeightGradientStep(self, geometry)
+    case .linear(let epilogue):
+      return try ConvolutionStep(self, linearGeometry(weight: 1), epilogue)
+    case .linearInputGradient:
+      return try InputGradientStep(self, linearGeometry(weight: 1))
+    case .linearWeightGradient:
+      return try WeightGradientStep(
+        self, .linear(inputs: inputs[0][1], outputs: inputs[1][1], place: node.label))
+    case .normalization(let normalization): return try NormalizationStep(self, normalization)
+    case .normalizationGradient(let normalization):
+      return try NormalizationGradientStep(self, normalization)
+    case .runningStatistics(let momentum):
+      return RunningStatisticsStep(channels: inputs[1].elementCount, momentum: momentum)
+    case .activation(.relu): return ReLUStep(count: inputs[0].elementCount)
+    case .activationGradient(.relu): return ReLUGradientStep(count: inputs[0].elementCount)
+    case .add: return AddStep(count: inputs[0].elementCount)
+    case .channelSum:
+      return ChannelSumStep(
+        sum: ChannelSum(rows: inputs[0].rowCount, channels: inputs[0].channelCount),
+        parallelism: parallelism)
+    case .pooling(let geometry):
+      return PoolingStep(kernel: PoolingKernel(geometry, batch: inputs[0][0]))
+    case .poolingGradient(let geometry):
+      return PoolingGradientStep(
+        kernel: PoolingKernel(geometry, batch: inputs[0][0]),
+        takesInput: geometry.kind == .maximum)
+    case .globalAveragePooling: return GlobalPoolingStep(image: inputs[0], parallelism: parallelism)
+    case .globalAveragePoolingGradient: return GlobalPoolingGradientStep(image: outputs[0])
+    case .reshape: return CopyStep(byteCount: inputs[0].elementCount * MemoryLayout<Float>.size)
+    case .softmax: return SoftmaxStep(rows: inputs[0].rowCount, columns: inputs[0].channelCount)
+    case .softmaxCrossEntropy:
+      return CrossEntropyStep(rows: inputs[0][0], columns: inputs[0][1], place: node.label)
+    case .softmaxCrossEntropyGradient:
+      return CrossEntropyGradientStep(rows: inputs[0][0], columns: inputs[0][1], place: node.label)
+    case .fill(let value, _): return FillStep(value: value, count: outputs[0].elementCount)
+    }
+  }
+
+  /// A linear layer as the 1×1 convolution that it is.
+  private func linearGeometry(weight index: Int) throws(KeelError) -> ConvolutionGeometry {
+    try .linear(inputs: inputs[index][1], outputs: inputs[index][0], place: node.label)
+  }
+}

@@ -1,0 +1,104 @@
+internal import KeelGraph
+internal import KeelTensor
+
+/// Lays out a plan's memory: inputs, then weights of a training plan, then the arena, then scratch.
+internal struct PlanLayout {
+  let graph: Graph
+  let options: PlanOptions
+  let shapes: [Shape]
+  let arena: ArenaLayout
+  let scratchOffset: Int
+  private(set) var scratchByteCount = 0
+  private(set) var constants: [Tensor] = []
+  private let storage: StorageAssignment
+  private let offsetOfPiece: [Int: Int]
+  private var constantOfPiece: [Int: Int] = [:]
+  private let weightOfPiece: [Int: Tensor]
+
+  init(_ graph: Graph, inputShapes: [String: Shape], options: PlanOptions) throws(KeelError) {
+    self.graph = graph
+    self.options = options
+    let symbols = try graph.bindSymbols(inputShapes: inputShapes)
+    var shapes: [Shape] = []
+    for type in graph.types { shapes.append(try type.shape(binding: symbols)) }
+    self.shapes = shapes
+    let storage = StorageAssignment(graph, shapes: shapes)
+    self.storage = storage
+    var offsets: [Int: Int] = [:]
+    var end = 0
+    func place(_ value: ValueID) {
+      offsets[value.index] = end
+      end += ArenaLayout.aligned(
+        shapes[value.index].elementCount * graph.type(of: value).elementType.byteCount)
+    }
+    for input in graph.inputs { place(input.value) }
+    if options.weights == .variable {
+      for weight in graph.weights { place(weight.value) }
+      weightOfPiece = [:]
+    } else {
+      weightOfPiece = Dictionary(
+        uniqueKeysWithValues: graph.weights.map { ($0.value.index, $0.tensor) })
+    }
+    var pieces: [Int] = []
+    for node in graph.nodes {
+      for output in node.outputs {
+        let piece = storage.piece[output.index]
+        if piece == output.index, !storage.isExternal[piece] { pieces.append(piece) }
+      }
+    }
+    arena = ArenaLayout(
+      pieces.map {
+        ArenaLayout.Buffer(
+          byteCount: shapes[$0].elementCount * graph.types[$0].elementType.byteCount,
+          firstStep: storage.firstStep[$0], lastStep: storage.lastStep[$0])
+      })
+    for (piece, offset) in zip(pieces, arena.offsets) { offsets[piece] = end + offset }
+    offsetOfPiece = offsets
+    scratchOffset = end + arena.byteCount
+  }
+
+  /// Prepares the kernels of all nodes. A constant that its kernel has packed is not kept beside it.
+  mutating func makeSteps() throws(KeelError) -> [Plan.Step] {
+    var steps: [Plan.Step] = []
+    for node in graph.nodes {
+      var constants: [Int: Tensor] = [:]
+      for (i, input) in node.inputs.enumerated() {
+        constants[i] = weightOfPiece[storage.piece[input.index]]
+      }
+      let kernel = try KernelRequest(
+        node: node, inputs: node.inputs.map { shapes[$0.index] },
+        outputs: node.outputs.map { shapes[$0.index] }, constants: constants,
+        parallelism: options.parallelism
+      ).prepare()
+      scratchByteCount = max(scratchByteCount, kernel.scratchCount * MemoryLayout<Float>.size)
+      steps.append(
+        Plan.Step(
+          node: node, kernel: kernel, inputs: node.inputs.map { place($0) },
+          outputs: node.outputs.map { place($0) }))
+    }
+    return steps
+  }
+
+  mutating func place(_ value: ValueID) -> Plan.Place {
+    let piece = storage.piece[value.index]
+    if let offset = offsetOfPiece[piece] { return .workspace(offset) }
+    if let index = constantOfPiece[piece] { return .constant(index) }
+    guard let tensor = weightOfPiece[piece] else {
+      preconditionFailure("value \(value.index) has no place")
+    }
+    constants.append(tensor)
+    constantOfPiece[piece] = constants.count - 1
+    return .constant(constants.count - 1)
+  }
+
+  mutating func port(_ value: ValueID) -> Plan.Port {
+    Plan.Port(
+      type: graph.type(of: value).elementType, shape: shapes[value.index], place: place(value))
+  }
+
+  mutating func ports(_ values: [(name: String, value: ValueID)]) -> [String: Plan.Port] {
+    var result: [String: Plan.Port] = [:]
+    for (name, value) in values { result[name] = port(value) }
+    return result
+  }
+}

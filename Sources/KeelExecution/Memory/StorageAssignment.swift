@@ -1,0 +1,67 @@
+internal import KeelGraph
+internal import KeelTensor
+
+/// Which values of a graph share memory, and from which step to which each piece is alive.
+///
+/// A reshape's result is its operand's memory. An elementwise operation writes over its operand where
+/// nothing reads that afterwards. Neither is visible from outside: memory that the caller sees (inputs,
+/// weights, outputs, updates) is never written over.
+internal struct StorageAssignment {
+  /// The piece of memory of each value, by `ValueID.index`.
+  private(set) var piece: [Int]
+  /// The step that first writes each piece; −1 for what is there before the first.
+  private(set) var firstStep: [Int]
+  /// The last step that reads each piece; the number of steps for what must outlive them.
+  private(set) var lastStep: [Int]
+  /// Whether a piece is an input or weight.
+  private(set) var isExternal: [Bool]
+
+  init(_ graph: Graph, shapes: [Shape]) {
+    let count = graph.types.count
+    piece = Array(0..<count)
+    firstStep = Array(repeating: -1, count: count)
+    lastStep = Array(repeating: -1, count: count)
+    isExternal = Array(repeating: false, count: count)
+    for value in graph.inputs.map(\.value) + graph.weights.map(\.value) {
+      isExternal[value.index] = true
+    }
+    for node in graph.nodes {
+      if case .reshape = node.primitive {
+        piece[node.outputs[0].index] = piece[node.inputs[0].index]
+      }
+    }
+    for (step, node) in graph.nodes.enumerated() {
+      for input in node.inputs { lastStep[piece[input.index]] = step }
+      for output in node.outputs where piece[output.index] == output.index {
+        firstStep[output.index] = step
+        lastStep[output.index] = max(lastStep[output.index], step)
+      }
+    }
+    for value in graph.outputs.map(\.value) + graph.updates.map(\.value) {
+      lastStep[piece[value.index]] = graph.nodes.count
+    }
+    for (step, node) in graph.nodes.enumerated() {
+      let result = node.outputs[0]
+      for operand in Self.overwritable(node.primitive) {
+        let old = piece[node.inputs[operand].index]
+        let new = piece[result.index]
+        if old != new, !isExternal[old], lastStep[old] == step,
+          shapes[node.inputs[operand].index].elementCount == shapes[result.index].elementCount
+        {
+          for value in 0..<count where piece[value] == new { piece[value] = old }
+          lastStep[old] = lastStep[new]
+          break
+        }
+      }
+    }
+  }
+
+  /// The operands that the first result may be written over.
+  private static func overwritable(_ primitive: Primitive) -> [Int] {
+    switch primitive {
+    case .activation, .activationGradient, .normalization, .normalizationGradient: [0]
+    case .add: [0, 1]
+    default: []
+    }
+  }
+}

@@ -1,0 +1,148 @@
+public import KeelGraph
+public import KeelKernels
+public import KeelTensor
+
+/// How a plan is made.
+public struct PlanOptions: Sendable {
+  /// What becomes of a graph's weights.
+  public enum Weights: Hashable, Sendable {
+    /// They never change: they are packed once and shared by all workspaces. Updates are left out.
+    case constant
+    /// Each workspace has its own, which an optimizer and the graph's updates change: for training.
+    case variable
+  }
+
+  /// The threads that runs use.
+  public var parallelism: Parallelism
+  /// What becomes of the weights.
+  public var weights: Weights
+
+  /// Makes options; nil threads are `ThreadCount.automatic`.
+  public init(threads: Int? = nil, weights: Weights = .constant) {
+    parallelism = Parallelism(threads: threads)
+    self.weights = weights
+  }
+}
+
+/// A graph made ready to run for fixed shapes: kernels chosen, weights packed, memory laid out.
+///
+/// A plan never changes and can be run from many threads at once, each with a workspace of its own. A run
+/// allocates nothing, and its results are bitwise the same for any number of threads.
+public struct Plan: Sendable {
+  internal struct Step: Sendable {
+    let node: Node
+    let kernel: any PreparedKernel
+    let inputs: [Place]
+    let outputs: [Place]
+  }
+
+  /// Where a value is.
+  internal enum Place: Hashable, Sendable {
+    /// So many bytes into a workspace.
+    case workspace(Int)
+    /// A tensor of the plan.
+    case constant(Int)
+  }
+
+  /// A value that the caller sees.
+  internal struct Port: Sendable {
+    let type: ElementType
+    let shape: Shape
+    let place: Place
+
+    var byteCount: Int { shape.elementCount * type.byteCount }
+  }
+
+  /// What the plan was made from, without what leads to no result.
+  public let graph: Graph
+  /// How it was made.
+  public let options: PlanOptions
+  internal let steps: [Step]
+  internal let inputs: [String: Port]
+  internal let outputs: [String: Port]
+  internal let weights: [String: Port]
+  internal let updates: [(weight: Port, value: Port)]
+  internal let constants: [Tensor]
+  internal let scratchOffset: Int
+  internal let workspaceByteCount: Int
+
+  /// The bytes of memory for values between operations.
+  public let arenaByteCount: Int
+  /// The bytes of a workspace: inputs, weights of a training plan, arena and scratch.
+  public var byteCount: Int { workspaceByteCount }
+
+  /// Makes a plan.
+  /// - Parameters:
+  ///   - graph: what to run; fold it first where batch norms are to vanish.
+  ///   - inputShapes: the shape of every input, which gives open extents their values.
+  /// - Throws: `KeelError` for shapes that do not fit, an empty batch, one value per channel in training.
+  public init(
+    _ graph: Graph, inputShapes: [String: Shape], options: PlanOptions = PlanOptions()
+  ) throws(KeelError) {
+    var editor = GraphEditor(graph)
+    if options.weights == .constant { editor.updates = [] }
+    let graph = try editor.finish()
+    var layout = try PlanLayout(graph, inputShapes: inputShapes, options: options)
+    self.graph = graph
+    self.options = options
+    steps = try layout.makeSteps()
+    inputs = layout.ports(graph.inputs.map { ($0.name, $0.value) })
+    outputs = layout.ports(graph.outputs.map { ($0.name, $0.value) })
+    let weights = layout.ports(graph.weights.map { ($0.name, $0.value) })
+    self.weights = weights
+    updates = graph.updates.map { (weights[$0.weight]!, layout.port($0.value)) }
+    constants = layout.constants
+    arenaByteCount = layout.arena.byteCount
+    scratchOffset = layout.scratchOffset
+    workspaceByteCount = layout.scratchOffset + ArenaLayout.aligned(layout.scratchByteCount)
+  }
+
+  /// Memory for one run at a time. A training plan's workspace starts with the graph's weights.
+  public func makeWorkspace() -> Workspace { Workspace(self) }
+
+  /// Runs the graph on a workspace's inputs.
+  /// - Throws: `KeelError` of kind `value` for operands that an operation cannot take, such as a label
+  ///   out of range; the workspace's outputs are then undefined, and no update is made.
+  /// - Precondition: the workspace is this plan's.
+  public func run(_ workspace: Workspace) throws(KeelError) {
+    for index in steps.indices { try runStep(index, workspace) }
+    workspace.applyUpdates()
+  }
+
+  /// Runs one step, for those who time them.
+  package func runStep(_ index: Int, _ workspace: Workspace) throws(KeelError) {
+    try steps[index].kernel.run(workspace.operands[index], options.parallelism)
+  }
+
+  /// The number of steps.
+  public var stepCount: Int { steps.count }
+
+  /// Runs the graph once, with a workspace made for the call; keep a workspace where that matters.
+  /// - Throws: as `run`, and `KeelError` for inputs that are missing or do not fit.
+  public func callAsFunction(_ inputs: [String: TensorValue]) throws(KeelError) -> [String:
+    TensorValue]
+  {
+    let workspace = makeWorkspace()
+    for name in inputs.keys.sorted() { try workspace.setInput(name, inputs[name]!) }
+    for name in self.inputs.keys.sorted() where inputs[name] == nil {
+      throw KeelError(
+        .graph, at: "input \(name)", expected: "a value of shape \(self.inputs[name]!.shape)",
+        found: "none")
+    }
+    try run(workspace)
+    var results: [String: TensorValue] = [:]
+    for name in outputs.keys { results[name] = try workspace.output(name) }
+    return results
+  }
+}
+
+extension ElementType {
+  /// The bytes of an element.
+  internal var byteCount: Int {
+    switch self {
+    case .float32: MemoryLayout<Float>.size
+    case .int64: MemoryLayout<Int64>.size
+    case .bool: MemoryLayout<Bool>.size
+    }
+  }
+}

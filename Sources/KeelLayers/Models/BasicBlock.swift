@@ -1,0 +1,66 @@
+import KeelGraph
+import KeelTensor
+
+/// The residual block of two 3×3 convolutions: y = ReLU(f(x) + x) with f = conv, BN, ReLU, conv, BN.
+/// Where width or stride change the shape, x goes through a projection.
+///
+/// He et al. 2016, arXiv 1512.03385.
+public struct BasicBlock: Layer {
+  /// The first convolution, which has the stride.
+  public var conv1: Conv2d
+  /// The norm after it.
+  public var bn1: BatchNorm
+  /// The second convolution.
+  public var conv2: Conv2d
+  /// The norm after it.
+  public var bn2: BatchNorm
+  /// What fits x to the sum; nil for the identity.
+  public var shortcut: Projection?
+
+  /// Makes a block.
+  public init(
+    _ inputChannels: Int, _ outputChannels: Int, stride: Int = 1,
+    initializer: any Initializer = .residual, using source: inout RandomSource
+  ) {
+    conv1 = Conv2d(
+      inputChannels, outputChannels, kernel: 3, stride: stride, padding: 1, bias: false,
+      initializer: initializer, using: &source)
+    bn1 = BatchNorm(outputChannels)
+    conv2 = Conv2d(
+      outputChannels, outputChannels, kernel: 3, padding: 1, bias: false, initializer: initializer,
+      using: &source)
+    bn2 = BatchNorm(outputChannels)
+    if stride != 1 || inputChannels != outputChannels {
+      shortcut = Projection(
+        inputChannels, outputChannels, stride: stride, initializer: initializer, using: &source)
+    }
+  }
+
+  /// Records the block, shortcut first, so that the sum can be fused into the second convolution.
+  public func callAsFunction(_ x: Variable) -> Variable {
+    let skipped = shortcut.map { $0(x) } ?? x
+    return (bn2(conv2(bn1(conv1(x)).relu())) + skipped).relu()
+  }
+}
+
+/// A 1×1 convolution and a batch norm, which fit the input of a residual block to its result.
+public struct Projection: Layer {
+  /// The convolution, which has the stride.
+  public var conv: Conv2d
+  /// The norm after it.
+  public var bn: BatchNorm
+
+  /// Makes a projection.
+  public init(
+    _ inputChannels: Int, _ outputChannels: Int, stride: Int = 1,
+    initializer: any Initializer = .residual, using source: inout RandomSource
+  ) {
+    conv = Conv2d(
+      inputChannels, outputChannels, kernel: 1, stride: stride, bias: false,
+      initializer: initializer, using: &source)
+    bn = BatchNorm(outputChannels)
+  }
+
+  /// Records the projection.
+  public func callAsFunction(_ x: Variable) -> Variable { bn(conv(x)) }
+}

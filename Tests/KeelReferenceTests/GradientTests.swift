@@ -1,0 +1,20 @@
+import KeelTestSupport
+import Testing
+
+/// Every gradient operation against finite differences of the operation it belongs to.
+@Suite struct GradientTests {
+  @Test(arguments: PrimitiveCase.convolutions)
+  func convolution(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 11) }
+
+  @Test(arguments: PrimitiveCase.linears)
+  func linear(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 12) }
+
+  @Test(arguments: PrimitiveCase.normalizations)
+  func normalization(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 13) }
+
+  @Test(arguments: PrimitiveCase.poolings)
+  func pooling(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 14) }
+
+  @Test(arguments: PrimitiveCase.others)
+  func other(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 15) }
+}

@@ -1,0 +1,184 @@
+import KeelGraph
+import KeelTensor
+
+extension PrimitiveCase {
+  /// A convolution with all operands that its epilogue asks for.
+  public static func convolution(
+    _ name: String, _ geometry: ConvolutionGeometry, _ epilogue: Epilogue = Epilogue(),
+    batch: Int = 2
+  ) -> PrimitiveCase {
+    var operands = [
+      Operand("x", geometry.inputShape(batch: batch)), Operand("weight", geometry.weightShape),
+    ]
+    operands += ends(epilogue, result: geometry.outputShape(batch: batch))
+    return PrimitiveCase(name, .convolution(geometry, epilogue), operands)
+  }
+
+  private static func ends(_ epilogue: Epilogue, result: Shape) -> [Operand] {
+    var operands: [Operand] = []
+    if epilogue.hasBias { operands.append(Operand("bias", [result.channelCount])) }
+    if epilogue.hasResidual { operands.append(Operand("residual", result)) }
+    return operands
+  }
+
+  /// The four epilogues, each with and without bias where `bias` allows one.
+  private static func epilogues(bias: [Bool]) -> [(name: String, epilogue: Epilogue)] {
+    var result: [(name: String, epilogue: Epilogue)] = []
+    for hasBias in bias {
+      for hasResidual in [false, true] {
+        for activation in [nil, Activation.relu] {
+          let parts = [
+            hasBias ? "bias" : nil, hasResidual ? "residual" : nil,
+            activation == nil ? nil : "ReLU",
+          ]
+          let name = parts.compactMap { $0 }.joined(separator: " + ")
+          result.append(
+            (
+              name.isEmpty ? "bare" : name,
+              Epilogue(hasBias: hasBias, hasResidual: hasResidual, activation: activation)
+            ))
+        }
+      }
+    }
+    return result
+  }
+
+  /// Small convolutions of every kind: stride, padding, dilation, groups, odd and even kernels.
+  public static let convolutions: [PrimitiveCase] = {
+    var cases = convolutionGeometries.map { convolution($0.name, $0.geometry) }
+    let geometry = convolutionGeometries[0].geometry
+    cases += epilogues(bias: [false, true]).map {
+      convolution("3×3, epilogue \($0.name)", geometry, $0.epilogue)
+    }
+    return cases
+  }()
+
+  /// The geometries behind `convolutions`.
+  public static let convolutionGeometries: [(name: String, geometry: ConvolutionGeometry)] = {
+    func axis(
+      _ input: Int, _ window: Int, _ stride: Int = 1, _ before: Int = 0, _ after: Int = 0,
+      _ dilation: Int = 1
+    ) -> SpatialAxis {
+      try! SpatialAxis(
+        input: input, window: window, stride: stride, paddingBefore: before, paddingAfter: after,
+        dilation: dilation)
+    }
+    func geometry(
+      _ height: SpatialAxis, _ width: SpatialAxis, _ inputs: Int, _ outputs: Int, groups: Int = 1
+    ) -> ConvolutionGeometry {
+      try! ConvolutionGeometry(
+        height: height, width: width, inputChannels: inputs, outputChannels: outputs,
+        groups: groups)
+    }
+    return [
+      ("3×3, padding 1", geometry(axis(5, 3, 1, 1, 1), axis(4, 3, 1, 1, 1), 3, 4)),
+      ("3×3, no padding", geometry(axis(4, 3), axis(5, 3), 2, 3)),
+      ("3×3, stride 2, padding 1", geometry(axis(6, 3, 2, 1, 1), axis(7, 3, 2, 1, 1), 3, 2)),
+      ("stride 3 that leaves rows out", geometry(axis(6, 2, 3), axis(7, 2, 3), 2, 2)),
+      ("asymmetric padding", geometry(axis(4, 3, 2, 0, 1), axis(5, 3, 2, 2, 0), 2, 3)),
+      ("dilation 2", geometry(axis(6, 3, 1, 2, 2, 2), axis(7, 3, 1, 2, 2, 2), 2, 2)),
+      ("stride 3, dilation 2", geometry(axis(9, 3, 3, 2, 2, 2), axis(8, 3, 3, 2, 2, 2), 2, 2)),
+      ("2 groups, stride 2", geometry(axis(5, 3, 2, 1, 1), axis(5, 3, 2, 1, 1), 4, 6, groups: 2)),
+      ("depthwise", geometry(axis(5, 3, 1, 1, 1), axis(4, 3, 1, 1, 1), 5, 5, groups: 5)),
+      (
+        "depthwise with multiplier 2, stride 2",
+        geometry(axis(5, 3, 2, 1, 1), axis(5, 3, 2, 1, 1), 3, 6, groups: 3)
+      ),
+      ("1×1", geometry(axis(3, 1), axis(4, 1), 5, 3)),
+      ("1×1, stride 2", geometry(axis(5, 1, 2), axis(4, 1, 2), 3, 4)),
+      ("1×1, padding 1", geometry(axis(3, 1, 1, 1, 1), axis(2, 1, 1, 1, 1), 2, 3)),
+      ("2×2", geometry(axis(4, 2), axis(3, 2), 3, 3)),
+      ("1×5, non-square", geometry(axis(3, 1), axis(6, 5, 1, 2, 2), 2, 3)),
+      ("5×2, strides 2×1", geometry(axis(7, 5, 2, 1, 2), axis(4, 2, 1, 1, 0), 2, 2)),
+      ("one position", geometry(axis(3, 3), axis(3, 3), 2, 4)),
+    ]
+  }()
+
+  /// Fully connected layers with every epilogue.
+  public static let linears: [PrimitiveCase] = epilogues(bias: [false, true]).map {
+    PrimitiveCase(
+      "linear, epilogue \($0.name)", .linear($0.epilogue),
+      [Operand("x", [5, 6]), Operand("weight", [4, 6])] + ends($0.epilogue, result: [5, 4]))
+  }
+
+  /// Batch norms: statistics of the batch or given, affine or not, every epilogue, images and vectors.
+  public static let normalizations: [PrimitiveCase] = {
+    var cases: [PrimitiveCase] = []
+    for (shapeName, shape) in [("image", [2, 3, 2, 3] as Shape), ("vector", [7, 4])] {
+      for statistics in [Normalization.Statistics.current, .given] {
+        for recovery in [Normalization.Recovery.affine, .none] {
+          for (epilogueName, epilogue) in epilogues(bias: [false]) {
+            cases.append(
+              normalization(
+                "\(shapeName), \(statistics), \(recovery), \(epilogueName)", shape,
+                try! Normalization(
+                  statistics: statistics, recovery: recovery, epilogue: epilogue)))
+          }
+        }
+      }
+    }
+    return cases
+  }()
+
+  /// A normalization with all operands that it asks for.
+  public static func normalization(
+    _ name: String, _ shape: Shape, _ normalization: Normalization
+  ) -> PrimitiveCase {
+    let channels: Shape = [shape.channelCount]
+    var operands = [Operand("x", shape)]
+    if normalization.statistics == .given {
+      operands.append(Operand("mean", channels, isDifferentiable: false))
+      operands.append(Operand("variance", channels, .positive, isDifferentiable: false))
+    }
+    if normalization.hasAffine {
+      operands += [Operand("scale", channels), Operand("shift", channels)]
+    }
+    if normalization.epilogue.hasResidual { operands.append(Operand("residual", shape)) }
+    return PrimitiveCase(name, .normalization(normalization), operands)
+  }
+
+  /// Max and average poolings: overlapping, padded, not square, leaving rows out.
+  public static let poolings: [PrimitiveCase] = {
+    var cases: [PrimitiveCase] = []
+    for (name, kind) in [
+      ("max", PoolingGeometry.Kind.maximum), ("average", .average(countsPadding: true)),
+      ("average without padding", .average(countsPadding: false)),
+    ] {
+      for (window, stride, padding) in [
+        ((2, 2), (2, 2), (0, 0)), ((3, 3), (2, 2), (1, 1)), ((2, 3), (1, 2), (1, 0)),
+        ((3, 3), (3, 3), (0, 0)), ((1, 1), (2, 2), (0, 0)),
+      ] {
+        let geometry = try! PoolingGeometry(
+          kind, inputHeight: 5, inputWidth: 4, channels: 3, window: window, stride: stride,
+          padding: padding)
+        cases.append(
+          pooling("\(name) \(window), stride \(stride), padding \(padding)", geometry))
+      }
+      let asymmetric = try! PoolingGeometry(
+        kind, height: SpatialAxis(input: 4, window: 3, stride: 2, paddingAfter: 1),
+        width: SpatialAxis(input: 6, window: 2, stride: 2, paddingBefore: 1, dilation: 2),
+        channels: 2)
+      cases.append(pooling("\(name), asymmetric padding, dilation", asymmetric))
+    }
+    return cases
+  }()
+
+  private static func pooling(_ name: String, _ geometry: PoolingGeometry) -> PrimitiveCase {
+    PrimitiveCase(
+      name, .pooling(geometry), [Operand("x", geometry.inputShape(batch: 2), .distinct)])
+  }
+
+  /// Operations without options: global pooling, ReLU, add, reshape, loss.
+  public static let others: [PrimitiveCase] = [
+    PrimitiveCase("global average pooling", .globalAveragePooling, [Operand("x", [2, 3, 4, 5])]),
+    PrimitiveCase("ReLU", .activation(.relu), [Operand("x", [4, 7])]),
+    PrimitiveCase("add", .add, [Operand("a", [3, 4]), Operand("b", [3, 4])]),
+    PrimitiveCase("reshape", .reshape([6, 2]), [Operand("x", [3, 2, 2])]),
+    PrimitiveCase(
+      "softmax cross-entropy", .softmaxCrossEntropy,
+      [
+        Operand("logits", [6, 5]),
+        Operand("labels", [6], .labels(classes: 5), isDifferentiable: false),
+      ]),
+  ]
+}
