@@ -94,15 +94,17 @@ public struct Peaks: Encodable, Sendable {
   }
 
   private static func improveMultiplyAdds(_ rates: inout Rates, _ loops: MeasuringLoops) {
-    // Samples of about 2 ms, short enough to fall between the time slices of other programs; twenty
+    func seconds(_ iterations: Int, threads: Int) -> Double {
+      timeTogether(threads: threads) { _ in consume(loops.multiplyAdd(iterations: iterations)) }
+    }
+    // Samples of 1 to 2 ms, short enough to fall between the time slices of other programs; twenty
     // in a row, long enough for the clock to settle at its speed for wide vectors.
-    let iterations = Int(2e8 / loops.operationsPerIteration)
+    var iterations = 1000
+    while seconds(iterations, threads: 1) < 0.001 { iterations *= 2 }
     let operations = Double(iterations) * loops.operationsPerIteration * Double(rates.threads)
     for _ in 0..<20 {
-      let seconds = timeTogether(threads: rates.threads) { _ in
-        consume(loops.multiplyAdd(iterations: iterations))
-      }
-      rates.fmaGflops = max(rates.fmaGflops, operations / seconds * 1e-9)
+      let rate = operations / seconds(iterations, threads: rates.threads) * 1e-9
+      rates.fmaGflops = max(rates.fmaGflops, rate)
     }
   }
 }

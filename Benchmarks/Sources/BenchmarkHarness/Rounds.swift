@@ -49,8 +49,9 @@ public struct Comparison: Sendable {
 /// Times contenders in rounds A B C A B C …, so that a machine that is slow for a second is slow for
 /// all of them.
 ///
-/// Each contender's repetitions are chosen first, growing until a sample lasts the minimum; the
-/// results are consumed after the last round.
+/// Each contender's repetitions are chosen first, growing until a sample lasts the minimum. Each sample
+/// starts with one run that is not timed, because what the contender before left in the caches helps
+/// one that shares its data and hurts one that does not. The results are consumed after the last round.
 /// - Parameters:
 ///   - now: seconds on a steady clock.
 ///   - settle: waits until the process is idle; called after samples of contenders that ask for it.
@@ -82,6 +83,7 @@ public func compare(
   var samples = [[Double]](repeating: [], count: contenders.count)
   for round in 0..<(sampling.warmUps + sampling.rounds) {
     for (index, contender) in contenders.enumerated() {
+      try contender.run(1)
       let seconds = try sample(contender, repetitions[index]) / Double(repetitions[index])
       if round >= sampling.warmUps { samples[index].append(seconds) }
     }

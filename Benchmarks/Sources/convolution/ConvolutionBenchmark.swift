@@ -10,9 +10,7 @@ struct ConvolutionBenchmark: ParsableCommand {
     abstract: "Times convolutions alone, unfused, fused, and GEMMs of the same size.",
     discussion: """
       Results are compared before anything is timed; the exit status is 1 where they differ. Rounds \
-      are interleaved, and fractions of peak refer to peaks measured in the same run. OpenBLAS's own \
-      threads poll after each call, and the benchmark waits for them: OPENBLAS_THREAD_TIMEOUT=20 in \
-      the environment makes that short.
+      are interleaved, and fractions of peak refer to peaks measured in the same run.
       """)
 
   @Option(help: "Threads of Keel and the GEMM. (default: KEEL_THREADS or the process's CPUs)")

@@ -5,6 +5,7 @@ import BenchmarkHarness
 @main
 enum Main {
   static func main() {
+    startAgainWithShortPolling()
     do {
       try ConvolutionBenchmark.parse().run()
     } catch {
