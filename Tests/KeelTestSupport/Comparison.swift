@@ -1,10 +1,11 @@
+import KeelReference
 import KeelTensor
 import Testing
 
 /// Expects every element of a Float tensor within a bound of the Double one.
 ///
-/// The error of an element is relative to the largest expected magnitude, or to `scale`; where all of
-/// `expected` is 0 and no scale is given, every element must be 0. A NaN on either side fails.
+/// The error of an element is relative to the largest finite expected magnitude, or to `scale`; where
+/// all of `expected` is 0 and no scale is given, every element must be 0. A NaN on either side fails.
 ///
 /// - Parameters:
 ///   - bound: the largest error allowed, from `Tolerance`.
@@ -16,8 +17,9 @@ public func expectClose(
   _ actual: Tensor, _ expected: DoubleTensor, bound: Double, scale: Double? = nil,
   _ what: String = "", sourceLocation: SourceLocation = #_sourceLocation
 ) -> Bool {
-  expectClose(
-    actual.elements.map(Double.init), actual.shape, expected, bound, scale, what, sourceLocation)
+  let actual = DoubleTensor(widening: actual)
+  return expectClose(
+    actual, expected, bound: bound, scale: scale, what, sourceLocation: sourceLocation)
 }
 
 /// Expects every element of a Double tensor within a bound of another, as for a Float tensor.
@@ -26,7 +28,9 @@ public func expectClose(
   _ actual: DoubleTensor, _ expected: DoubleTensor, bound: Double, scale: Double? = nil,
   _ what: String = "", sourceLocation: SourceLocation = #_sourceLocation
 ) -> Bool {
-  expectClose(actual.elements, actual.shape, expected, bound, scale, what, sourceLocation)
+  guard let mismatch = mismatch(actual, expected, bound: bound, scale: scale) else { return true }
+  Issue.record("\(what): \(mismatch)", sourceLocation: sourceLocation)
+  return false
 }
 
 /// Expects numbers within an absolute distance of printed ones, such as half a unit of the last
@@ -45,39 +49,35 @@ public func expectClose(
   return holds
 }
 
-extension DenseArray where Element == Double {
-  /// The largest magnitude, 0 for none; NaN elements are passed over.
-  public var largestMagnitude: Double { elements.lazy.map(abs).filter { !$0.isNaN }.max() ?? 0 }
-}
-
-private func expectClose(
-  _ actual: [Double], _ shape: Shape, _ expected: DoubleTensor, _ bound: Double, _ scale: Double?,
-  _ what: String, _ sourceLocation: SourceLocation
-) -> Bool {
-  guard shape == expected.shape else {
-    Issue.record(
-      "\(what): expected shape \(expected.shape), found \(shape)", sourceLocation: sourceLocation)
-    return false
+/// What keeps two tensors from being close, in words, or nil: the rule behind `expectClose`.
+public func mismatch(
+  _ actual: DoubleTensor, _ expected: DoubleTensor, bound: Double, scale: Double? = nil
+) -> String? {
+  guard actual.shape == expected.shape else {
+    return "expected shape \(expected.shape), found \(actual.shape)"
   }
   let scale = scale ?? expected.largestMagnitude
   var worst: (index: Int, error: Double)?
   var failures = 0
-  for (index, (a, e)) in zip(actual, expected.elements).enumerated() {
-    let error = abs(a - e) == 0 ? 0 : abs(a - e) / scale
+  for (index, (a, e)) in zip(actual.elements, expected.elements).enumerated() {
+    let error = a == e ? 0 : abs(a - e) / scale
+    // Not `error > bound`, which a NaN would pass.
     if !(error <= bound) {
       failures += 1
-      // A NaN is worse than any number.
-      if worst == nil || error > worst!.error || error.isNaN { worst = (index, error) }
+      if worst == nil || error.isNaN || error > worst!.error { worst = (index, error) }
     }
   }
-  guard let worst else { return true }
-  Issue.record(
+  guard let worst else { return nil }
+  return """
+    \(failures) of \(actual.count) elements are off, the worst at \
+    \(indices(of: worst.index, in: actual.shape)): expected \(expected[flat: worst.index]), found \
+    \(actual[flat: worst.index]), error \(worst.error) of \(scale), bound \(bound)
     """
-    \(what): \(failures) of \(actual.count) elements are off, the worst at \
-    \(indices(of: worst.index, in: shape)): expected \(expected[flat: worst.index]), found \
-    \(actual[worst.index]), error \(worst.error) of \(scale), bound \(bound)
-    """, sourceLocation: sourceLocation)
-  return false
+}
+
+extension DenseArray where Element == Double {
+  /// The largest finite magnitude, 0 for none.
+  public var largestMagnitude: Double { elements.lazy.map(abs).filter(\.isFinite).max() ?? 0 }
 }
 
 /// The index along each axis of a position in row-major order.
