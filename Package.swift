@@ -86,7 +86,8 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "KeelExecutionTests",
-      dependencies: ["KeelExecution", "KeelLayers", "KeelTestSupport"], swiftSettings: settings),
+      dependencies: ["KeelExecution", "KeelLayers", "KeelReference", "KeelTestSupport"],
+      swiftSettings: settings),
     .testTarget(
       name: "KeelLayersTests", dependencies: ["KeelLayers", "KeelTestSupport"],
       swiftSettings: settings),

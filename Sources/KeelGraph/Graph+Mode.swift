@@ -5,7 +5,8 @@ extension Graph {
   /// statistics instead, and updates are gone, with every node that only they needed.
   ///
   /// A batch norm's running statistics are those that its moments update.
-  /// - Throws: `KeelError` of kind `graph` for a batch norm whose moments update nothing.
+  /// - Throws: `KeelError` of kind `graph` for a batch norm whose moments update nothing, or feed
+  ///   something else that stays, such as gradients: take the form first, then its gradient.
   public func inferenceForm() throws(KeelError) -> Graph {
     var running: [ValueID: [ValueID]] = [:]
     for node in nodes {
@@ -39,12 +40,22 @@ extension Graph {
   /// - Parameters:
   ///   - momentum: the weight of the new value in the running statistics.
   ///   - frozen: labels of batch norms that stay as they are.
-  /// - Throws: `KeelError` of kind `shape` where a batch norm would see one value per channel.
+  /// - Throws: `KeelError` of kind `shape` where a batch norm would see one value per channel; of kind
+  ///   `graph` for the gradient of a batch norm that changes: take the form first, then its gradient.
   public func trainingForm(momentum: Float = 0.1, frozen: Set<String> = []) throws(KeelError)
     -> Graph
   {
     var editor = GraphEditor(self)
     for (i, node) in nodes.enumerated() {
+      if case .normalizationGradient(let normalization) = node.primitive,
+        normalization.statistics == .given, !frozen.contains(node.label),
+        let mean = NormalizationGradientOperands(normalization).mean,
+        editor.weight(node.inputs[mean]) != nil
+      {
+        throw KeelError(
+          .graph, at: node.label, expected: "a graph without gradients (take them afterwards)",
+          found: node.primitive.name)
+      }
       guard case .normalization(var normalization) = node.primitive,
         normalization.statistics == .given, !frozen.contains(node.label),
         let mean = editor.weight(node.inputs[1]), let variance = editor.weight(node.inputs[2])

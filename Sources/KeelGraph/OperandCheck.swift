@@ -151,6 +151,7 @@ internal struct OperandCheck {
         .argument, at: place, expected: "a momentum from 0 to 1 (the weight of the new value)",
         found: "\(momentum)")
     }
+    try floats(0, "moments")
     try require(
       inputs[0].rank == 2 && inputs[0].extents[0] == .fixed(MomentsLayout.rows), 0, "moments")
     let channels = ValueType([inputs[0].extents[1]])

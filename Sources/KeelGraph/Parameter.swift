@@ -105,7 +105,9 @@ public enum ParameterNaming {
     _ result: inout [(path: String, parameter: Parameter)], _ seen: inout Set<ObjectIdentifier>
   ) {
     for (position, child) in children.enumerated() {
-      let name = child.label ?? "\(position)"
+      // Elements of tuples without labels are called ".0", ".1" by reflection.
+      let label = child.label.map { $0.hasPrefix(".") ? String($0.dropFirst()) : $0 }
+      let name = label ?? "\(position)"
       visit(child.value, path.isEmpty ? name : "\(path).\(name)", &result, &seen)
     }
   }

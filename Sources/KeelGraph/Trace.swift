@@ -20,7 +20,7 @@ public final class Trace {
   private var failure: KeelError?
   private let paths: [ObjectIdentifier: String]
   private var values: [ObjectIdentifier: ValueID] = [:]
-  private var namesOutsideModel: [ObjectIdentifier: String] = [:]
+  private var names: [ObjectIdentifier: String] = [:]
   private var lastLabel = "the input"
 
   /// Starts a trace.
@@ -49,12 +49,12 @@ public final class Trace {
     let key = ObjectIdentifier(parameter)
     if let value = values[key] { return Variable(trace: self, value: value) }
     let path = path(of: parameter) ?? "parameter \(values.count)"
-    if paths[key] == nil { namesOutsideModel[key] = path }
     if let failure = parameter.failure {
       fail(KeelError(failure.kind, at: path, expected: failure.expected, found: failure.found))
     }
     let value = builder.weight(path, parameter.value, role: parameter.role)
     values[key] = value
+    names[key] = path
     return Variable(trace: self, value: value)
   }
 
@@ -100,18 +100,11 @@ public final class Trace {
     if let value = variable.value { builder.output(name, value) }
   }
 
-  /// Gives a parameter a new value after each run. The parameter's variable must be in use.
+  /// Gives a parameter a new value after each run.
   public func update(_ parameter: Parameter, _ variable: Variable) {
     guard let value = variable.value else { return }
-    let key = ObjectIdentifier(parameter)
-    guard values[key] != nil, let name = paths[key] ?? namesOutsideModel[key] else {
-      fail(
-        KeelError(
-          .graph, at: "update after \(lastLabel)", expected: "a parameter that the trace has used",
-          found: "another"))
-      return
-    }
-    builder.update(name, value)
+    _ = self.variable(parameter)
+    builder.update(names[ObjectIdentifier(parameter)]!, value)
   }
 
   /// Keeps an error, unless one is kept already.

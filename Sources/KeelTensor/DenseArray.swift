@@ -126,12 +126,12 @@ public struct DenseArray<Element: ArrayElement>: @unchecked Sendable {
   public subscript(flat index: Int) -> Element {
     get {
       precondition(index >= 0 && index < count, "index \(index) outside 0..<\(count)")
-      return storage.base[index]
+      return withExtendedLifetime(storage) { storage.base[index] }
     }
     set {
       precondition(index >= 0 && index < count, "index \(index) outside 0..<\(count)")
       makeUnique()
-      storage.base[index] = newValue
+      withExtendedLifetime(storage) { storage.base[index] = newValue }
     }
   }
 
@@ -171,6 +171,7 @@ extension DenseArray: Hashable {
   /// to itself).
   public static func == (left: DenseArray, right: DenseArray) -> Bool {
     guard left.shape == right.shape else { return false }
+    defer { withExtendedLifetime((left.storage, right.storage)) {} }
     for i in 0..<left.count where left.storage.base[i] != right.storage.base[i] { return false }
     return true
   }
@@ -178,6 +179,7 @@ extension DenseArray: Hashable {
   /// Feeds the shape and the elements to a hasher.
   public func hash(into hasher: inout Hasher) {
     hasher.combine(shape)
+    defer { withExtendedLifetime(storage) {} }
     for i in 0..<count { hasher.combine(storage.base[i]) }
   }
 }

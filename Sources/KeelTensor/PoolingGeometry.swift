@@ -18,8 +18,8 @@ public struct PoolingGeometry: Hashable, Sendable {
   public let channels: Int
 
   /// Checks and keeps a geometry.
-  /// - Throws: `KeelError` of kind `argument` for a channel count below 1, or padding of more than half
-  ///   the window (a window could then lie in the padding alone).
+  /// - Throws: `KeelError` of kind `argument` for a channel count below 1, padding of more than half
+  ///   the window (a window could then lie in the padding alone), or a dilated window whose taps all do.
   public init(
     _ kind: Kind, height: SpatialAxis, width: SpatialAxis, channels: Int, place: String = "pooling"
   ) throws(KeelError) {
@@ -30,6 +30,17 @@ public struct PoolingGeometry: Hashable, Sendable {
       throw KeelError(
         .argument, at: place, expected: "padding of at most half the window of \(axis.extent)",
         found: "\(max(axis.paddingBefore, axis.paddingAfter))")
+    }
+    for axis in [height, width] where axis.dilation > 1 {
+      for position in 0..<axis.output {
+        let first = position * axis.stride - axis.paddingBefore
+        let taps = (0..<axis.window).map { first + $0 * axis.dilation }
+        guard taps.contains(where: { $0 >= 0 && $0 < axis.input }) else {
+          throw KeelError(
+            .argument, at: place, expected: "windows that hold an element of the input",
+            found: "one with taps at \(taps) of \(axis.input) elements")
+        }
+      }
     }
     self.kind = kind
     self.height = height

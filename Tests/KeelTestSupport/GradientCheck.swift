@@ -62,11 +62,12 @@ public func expectGradients(
     inputs: test.inputs(seed: seed), seed: seed, bound: bound, sourceLocation: sourceLocation)
 }
 
-private let contractedName = "contracted"
+/// The name of the scalar output that `Graph.contracted` adds.
+public let contractedName = "contracted"
 
 extension Graph {
   /// The graph with a further scalar output, Σ cotangent·output.
-  fileprivate func contracted(_ output: String, seed: UInt64) throws(KeelError) -> Graph {
+  public func contracted(_ output: String, seed: UInt64) throws(KeelError) -> Graph {
     let value = try self.output(named: output).value
     let count = try type(of: value).shape(binding: [:]).elementCount
     var source = TensorSource(seed: seed ^ 0x5EED)

@@ -25,13 +25,15 @@ public struct ConvolutionInputGradient: Sendable {
         DepthwiseProduct(
           batch: batch, channels: geometry.inputChannels,
           taps: geometry.height.window * geometry.width.window,
-          phases: WindowPhase.inputGradient(geometry, joinsRuns: false)))
+          phases: WindowPhase.inputGradient(
+            geometry, channels: geometry.outputChannels, joinsRuns: false)))
     } else {
       method = .windowed(
         WindowedProduct(
           batch: batch, groups: geometry.groups, inputsPerGroup: geometry.outputChannelsPerGroup,
           outputsPerGroup: geometry.inputChannelsPerGroup, sourceStride: geometry.outputChannels,
-          phases: WindowPhase.inputGradient(geometry, joinsRuns: true),
+          phases: WindowPhase.inputGradient(
+            geometry, channels: geometry.outputChannelsPerGroup, joinsRuns: true),
           readsSource: geometry.isPointwise && geometry.groups == 1))
     }
   }

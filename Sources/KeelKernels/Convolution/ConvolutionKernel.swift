@@ -44,13 +44,17 @@ public struct ConvolutionKernel: Sendable {
         DepthwiseProduct(
           batch: batch, channels: geometry.inputChannels,
           taps: geometry.height.window * geometry.width.window,
-          phases: [.forward(geometry, joinsRuns: false)]))
+          phases: [
+            .forward(geometry, channels: geometry.inputChannels, joinsRuns: false)
+          ]))
     case .pointwise, .im2col:
       method = .windowed(
         WindowedProduct(
           batch: batch, groups: geometry.groups, inputsPerGroup: geometry.inputChannelsPerGroup,
           outputsPerGroup: geometry.outputChannelsPerGroup, sourceStride: geometry.inputChannels,
-          phases: [.forward(geometry, joinsRuns: true)], readsSource: algorithm == .pointwise))
+          phases: [
+            .forward(geometry, channels: geometry.inputChannelsPerGroup, joinsRuns: true)
+          ], readsSource: algorithm == .pointwise))
     }
   }
 

@@ -27,10 +27,13 @@ internal struct WindowPhase: Sendable {
   }
 
   /// The one phase of a forward convolution.
-  static func forward(_ geometry: ConvolutionGeometry, joinsRuns: Bool) -> WindowPhase {
+  /// - Parameter channels: the channels that one window sees: a group's, or all of a depthwise one.
+  static func forward(_ geometry: ConvolutionGeometry, channels: Int, joinsRuns: Bool)
+    -> WindowPhase
+  {
     WindowPhase(
       window: Window(
-        height: geometry.height, width: geometry.width, channels: geometry.inputChannelsPerGroup,
+        height: geometry.height, width: geometry.width, channels: channels,
         stride: geometry.inputChannels, joinsRuns: joinsRuns),
       originY: 0, originX: 0, stepY: 1, stepX: 1, outputHeight: geometry.height.output,
       outputWidth: geometry.width.output)
@@ -38,7 +41,10 @@ internal struct WindowPhase: Sendable {
 
   /// The phases of an input gradient: dx[y] = Σ dy[(y + p − u·d) / s]·w[u] over the taps u for which
   /// the division leaves no rest.
-  static func inputGradient(_ geometry: ConvolutionGeometry, joinsRuns: Bool) -> [WindowPhase] {
+  /// - Parameter channels: the channels of dy that one window sees.
+  static func inputGradient(_ geometry: ConvolutionGeometry, channels: Int, joinsRuns: Bool)
+    -> [WindowPhase]
+  {
     func taps(_ axis: SpatialAxis, residue: Int) -> [(offset: Int, tap: Int)] {
       (0..<axis.window).compactMap { u in
         let distance = residue + axis.paddingBefore - u * axis.dilation
@@ -57,7 +63,7 @@ internal struct WindowPhase: Sendable {
         }
         let window = Window(
           sourceHeight: height.output, sourceWidth: width.output,
-          sourceStride: geometry.outputChannels, channels: geometry.outputChannelsPerGroup,
+          sourceStride: geometry.outputChannels, channels: channels,
           gridHeight: (height.input - residueY - 1) / height.stride + 1,
           gridWidth: (width.input - residueX - 1) / width.stride + 1, stepY: 1, stepX: 1,
           taps: list, joinsRuns: joinsRuns)

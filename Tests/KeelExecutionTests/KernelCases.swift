@@ -1,0 +1,100 @@
+import KeelGraph
+import KeelTensor
+import KeelTestSupport
+
+/// Cases at the sizes where kernels change their way: vector widths 4, 8 and 16, blocks of several
+/// vectors, GEMM panels of 64, tiles, chunks of 256 rows, and enough work for two threads.
+enum KernelCases {
+  static let convolutions: [PrimitiveCase] = {
+    var cases: [PrimitiveCase] = []
+    func add(
+      _ size: Int, _ inputs: Int, _ outputs: Int, kernel: Int, stride: Int = 1, padding: Int = 0,
+      dilation: Int = 1, groups: Int = 1, batch: Int = 2, epilogue: Epilogue = Epilogue()
+    ) {
+      let geometry = try! ConvolutionGeometry(
+        inputHeight: size, inputWidth: size + 1, inputChannels: inputs, outputChannels: outputs,
+        kernel: (kernel, kernel), stride: (stride, stride), padding: (padding, padding),
+        dilation: (dilation, dilation), groups: groups)
+      cases.append(.convolution("\(geometry), batch \(batch)", geometry, epilogue, batch: batch))
+    }
+    let full = Epilogue(hasBias: true, hasResidual: true, activation: .relu)
+    for channels in [1, 3, 15, 16, 17, 31, 64, 65] {
+      add(9, channels, 20, kernel: 3, padding: 1)
+      add(6, 12, channels, kernel: 3, stride: 2, padding: 1, epilogue: full)
+      add(7, channels, 33, kernel: 1, epilogue: full)
+      if channels > 1 {
+        add(8, channels, channels, kernel: 3, padding: 1, groups: channels, epilogue: full)
+        add(9, channels, channels, kernel: 5, stride: 2, padding: 2, groups: channels)
+      }
+    }
+    add(7, 130, 140, kernel: 3, padding: 1, batch: 3)
+    add(5, 48, 200, kernel: 3, padding: 1, batch: 1, epilogue: full)
+    add(28, 32, 48, kernel: 3, padding: 1, batch: 2, epilogue: full)
+    add(20, 3, 64, kernel: 7, stride: 2, padding: 3, batch: 2)
+    add(17, 24, 36, kernel: 3, stride: 3, padding: 2, dilation: 2, groups: 3, batch: 2)
+    add(24, 64, 96, kernel: 1, stride: 2, batch: 3)
+    add(3, 512, 512, kernel: 3, padding: 1, batch: 1)
+    add(33, 96, 96, kernel: 3, padding: 1, groups: 96, batch: 4)
+    add(12, 8, 8, kernel: 9, padding: 4, groups: 8, batch: 1)
+    return cases
+  }()
+
+  static let normalizations: [PrimitiveCase] = {
+    var cases: [PrimitiveCase] = []
+    let full = Epilogue(hasResidual: true, activation: .relu)
+    for (shape, name) in [
+      ([255, 7] as Shape, "255×7"), ([257, 16], "257×16"), ([16, 33], "16×33"),
+      ([17, 64], "17×64"), ([600, 65], "600×65"), ([4, 31, 30, 20], "image"),
+      ([9000, 130], "several tasks"), ([2, 3], "two rows"),
+    ] {
+      for statistics in [Normalization.Statistics.current, .given] {
+        for epilogue in [Epilogue(), Epilogue(activation: .relu), full] {
+          cases.append(
+            .normalization(
+              "\(name), \(statistics), \(epilogue)", shape,
+              try! Normalization(statistics: statistics, epilogue: epilogue)))
+        }
+      }
+    }
+    return cases
+  }()
+
+  static let others: [PrimitiveCase] = {
+    var cases: [PrimitiveCase] = []
+    for channels in [1, 5, 16, 33] {
+      for (kind, name) in [
+        (PoolingGeometry.Kind.maximum, "max"), (.average(countsPadding: true), "average"),
+        (.average(countsPadding: false), "average of the inside"),
+      ] {
+        let geometry = try! PoolingGeometry(
+          kind, inputHeight: 13, inputWidth: 14, channels: channels, window: (3, 3),
+          stride: (2, 2), padding: (1, 1))
+        cases.append(
+          PrimitiveCase(
+            "\(name) pooling, \(channels) channels", .pooling(geometry),
+            [.init("x", geometry.inputShape(batch: 3), .distinct)]))
+      }
+      cases.append(
+        PrimitiveCase(
+          "global pooling, \(channels) channels", .globalAveragePooling,
+          [.init("x", [3, 20, 21, channels])]))
+      cases.append(
+        PrimitiveCase(
+          "ReLU, \(channels)", .activation(.relu), [.init("x", [37, 41, channels], .distinct)]))
+    }
+    let big = try! PoolingGeometry(
+      .maximum, inputHeight: 56, inputWidth: 57, channels: 64, window: (3, 3), stride: (2, 2),
+      padding: (1, 1))
+    cases.append(
+      PrimitiveCase(
+        "max pooling, enough for two threads", .pooling(big),
+        [.init("x", big.inputShape(batch: 4), .distinct)]))
+    let wide = try! PoolingGeometry(
+      .maximum, inputHeight: 20, inputWidth: 20, channels: 17, window: (9, 9), stride: (3, 3),
+      padding: (4, 4))
+    cases.append(
+      PrimitiveCase(
+        "max pooling, 81 taps", .pooling(wide), [.init("x", wide.inputShape(batch: 2), .distinct)]))
+    return cases
+  }()
+}

@@ -1,0 +1,81 @@
+import KeelExecution
+import KeelGraph
+import KeelKernels
+import KeelReference
+import KeelTensor
+import KeelTestSupport
+import Testing
+
+/// Class reference: every kernel, forward and backward, against the Double evaluator.
+@Suite struct KernelReferenceTests {
+  @Test(
+    arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
+      + PrimitiveCase.poolings + PrimitiveCase.others, [1, 2] as [UInt64])
+  func agreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
+    try expectKernelsAgree(test, seed: seed)
+  }
+
+  @Test(arguments: KernelCases.convolutions)
+  func convolutionsAroundTileAndVectorEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 3)
+  }
+
+  @Test(arguments: KernelCases.normalizations)
+  func normalizationsAroundChunkAndVectorEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 4)
+  }
+
+  @Test(arguments: KernelCases.others)
+  func othersAroundTileAndVectorEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 5)
+  }
+}
+
+/// Runs a case and all its gradients by the interpreter and by a plan with variable weights, at one and
+/// two threads: each agrees with the Double evaluator, and all agree with each other bit for bit.
+func expectKernelsAgree(
+  _ test: PrimitiveCase, seed: UInt64, sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+  let graph = try test.graph(seed: seed).contracted("y", seed: seed)
+    .differentiated(contractedName, withRespectTo: .named(test.differentiableNames))
+  var inputs: [String: TensorValue] = [:]
+  for (operand, value) in zip(test.operands, test.values(seed: seed)) {
+    if case .int64 = value { inputs[operand.name] = value }
+  }
+  let expected = try ReferenceEvaluator(graph).run(test.inputs(seed: seed))
+  let shapes = inputs.mapValues(\.shape)
+  var first: [String: TensorValue]?
+  for threads in [1, 2] {
+    let interpreted = try Interpreter(graph, parallelism: Parallelism(threads: threads))
+      .run(inputs)
+    let plan = try Plan(
+      graph, inputShapes: shapes, options: PlanOptions(threads: threads, weights: .variable))
+    let planned = try plan(inputs)
+    for name in expected.outputs.keys.sorted() {
+      let what = "\(test.name), \(name), seed \(seed), \(threads) threads"
+      let actual = try interpreted.outputs[name]!.floats(at: name)
+      expectClose(
+        actual, expected.outputs[name]!, bound: test.bound, what, sourceLocation: sourceLocation)
+      #expect(
+        actual.elements.map(\.bitPattern)
+          == (try planned[name]!.floats(at: name)).elements.map(\.bitPattern),
+        "\(what): plan and interpreter differ", sourceLocation: sourceLocation)
+      if let first {
+        #expect(
+          actual.elements.map(\.bitPattern)
+            == (try first[name]!.floats(at: name)).elements.map(\.bitPattern),
+          "\(what): threads change the result", sourceLocation: sourceLocation)
+      }
+    }
+    first = interpreted.outputs
+  }
+}
+
+extension PrimitiveCase {
+  /// The bound for all results and gradients of a case: the longest sum among them, which for weights
+  /// runs over the batch's positions and for the contracted output over all elements.
+  var bound: Double {
+    let elements = operands.map(\.shape.elementCount).max() ?? 1
+    return Tolerance.reduction(length: elements)
+  }
+}

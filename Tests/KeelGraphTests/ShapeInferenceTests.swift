@@ -1,0 +1,316 @@
+import KeelGraph
+import KeelTensor
+import KeelTestSupport
+import Testing
+
+/// Operands that do not fit, and what the error must say about them.
+struct Misfit: Sendable, CustomTestStringConvertible {
+  let primitive: Primitive
+  let inputs: [ValueType]
+  let expected: String
+  let found: String
+
+  init(_ primitive: Primitive, _ inputs: [ValueType], expected: String, found: String) {
+    self.primitive = primitive
+    self.inputs = inputs
+    self.expected = expected
+    self.found = found
+  }
+
+  var testDescription: String { "\(primitive.name): \(expected)" }
+}
+
+@Suite struct ShapeInferenceTests {
+  static let geometry = try! ConvolutionGeometry(
+    inputHeight: 8, inputWidth: 6, inputChannels: 4, outputChannels: 10, kernel: (3, 3),
+    stride: (2, 2), padding: (1, 1), groups: 2)
+  static let image: ValueType = ValueType([.batch, 8, 6, 4])
+  static let result: ValueType = ValueType([.batch, 4, 3, 10])
+  static let weight: ValueType = ValueType([10, 3, 3, 2])
+  static let channels: ValueType = ValueType([4])
+  static let moments: ValueType = ValueType([4, 4])
+  static let labels = ValueType(.int64, [.batch])
+  static let vectors: ValueType = ValueType([.batch, 5])
+
+  static func normalization(
+    _ statistics: Normalization.Statistics, _ recovery: Normalization.Recovery = .none,
+    _ epilogue: Epilogue = Epilogue()
+  ) -> Normalization {
+    try! Normalization(statistics: statistics, recovery: recovery, epilogue: epilogue)
+  }
+
+  static func pooling(_ kind: PoolingGeometry.Kind) -> PoolingGeometry {
+    try! PoolingGeometry(
+      kind, inputHeight: 8, inputWidth: 6, channels: 4, window: (2, 2), stride: (2, 2))
+  }
+  static let pooled: ValueType = ValueType([.batch, 4, 3, 4])
+
+  // MARK: What fits
+
+  static let fitting: [(Primitive, [ValueType], [ValueType])] = [
+    (
+      .convolution(geometry, Epilogue(hasBias: true, hasResidual: true)),
+      [image, weight, ValueType([10]), result], [result]
+    ),
+    (.convolutionInputGradient(geometry), [result, weight], [image]),
+    (.convolutionWeightGradient(geometry), [image, result], [weight]),
+    (
+      .linear(Epilogue(hasBias: true, hasResidual: true)),
+      [vectors, ValueType([7, 5]), ValueType([7]), ValueType([.batch, 7])],
+      [ValueType([.batch, 7])]
+    ),
+    (.linearInputGradient, [ValueType([.batch, 7]), ValueType([7, 5])], [vectors]),
+    (.linearWeightGradient, [vectors, ValueType([.batch, 7])], [ValueType([7, 5])]),
+    (
+      .normalization(normalization(.current, .affine, Epilogue(hasResidual: true))),
+      [image, channels, channels, image], [image, moments]
+    ),
+    (
+      .normalization(normalization(.given, .affine)),
+      [image, channels, channels, channels, channels], [image]
+    ),
+    (
+      .normalizationGradient(
+        normalization(.current, .affine, Epilogue(hasResidual: true, activation: .relu))),
+      [image, image, moments, channels, channels, image], [image, channels, channels, image]
+    ),
+    (
+      .normalizationGradient(normalization(.given)), [image, image, channels, channels], [image]
+    ),
+    (.runningStatistics(momentum: 0.1), [moments, channels, channels], [channels, channels]),
+    (.activation(.relu), [image], [image]),
+    (.activationGradient(.relu), [image, image], [image]),
+    (.add, [image, image], [image]),
+    (.channelSum, [image], [channels]),
+    (.pooling(pooling(.maximum)), [image], [pooled]),
+    (.poolingGradient(pooling(.maximum)), [pooled, image], [image]),
+    (.poolingGradient(pooling(.average(countsPadding: true))), [pooled], [image]),
+    (.globalAveragePooling, [image], [ValueType([.batch, 4])]),
+    (.globalAveragePoolingGradient(height: 8, width: 6), [ValueType([.batch, 4])], [image]),
+    (.reshape([.batch, 192]), [image], [ValueType([.batch, 192])]),
+    (.reshape([4, .batch, 48]), [image], [ValueType([4, .batch, 48])]),
+    (.softmax, [vectors], [vectors]),
+    (.softmaxCrossEntropy, [vectors, labels], [ValueType([])]),
+    (.softmaxCrossEntropyGradient, [vectors, labels, ValueType([])], [vectors]),
+    (.fill(1, [.batch, 3]), [], [ValueType([.batch, 3])]),
+  ]
+
+  @Test(arguments: fitting.indices)
+  func resultTypes(index: Int) throws {
+    let (primitive, inputs, expected) = Self.fitting[index]
+    #expect(try primitive.resultTypes(inputs, at: "layer3") == expected)
+    #expect(primitive.resultCount == expected.count)
+  }
+
+  /// One operand too many, one too few and one of another element type never fit.
+  @Test(arguments: fitting.indices)
+  func wrongCountsAndElementTypes(index: Int) throws {
+    let (primitive, inputs, _) = Self.fitting[index]
+    let more = try #require(
+      #expect(throws: KeelError.self) {
+        try primitive.resultTypes(inputs + [Self.image], at: "layer3")
+      })
+    #expect(more.kind == .shape && more.place == "layer3")
+    #expect(more.expected == "\(inputs.count) operands for \(primitive.name)")
+    #expect(more.found == "\(inputs.count + 1)")
+    guard !inputs.isEmpty else { return }
+    let fewer = #expect(throws: KeelError.self) {
+      try primitive.resultTypes(inputs.dropLast(), at: "layer3")
+    }
+    #expect(fewer?.found == "\(inputs.count - 1)")
+    for position in inputs.indices {
+      var changed = inputs
+      changed[position].elementType = .bool
+      if case .reshape = primitive { continue }
+      let error = #expect(throws: KeelError.self) {
+        try primitive.resultTypes(changed, at: "layer3")
+      }
+      #expect(error?.kind == .shape && error?.place == "layer3")
+    }
+  }
+
+  // MARK: What does not fit
+
+  static let misfits: [Misfit] = [
+    Misfit(
+      .convolution(geometry, Epilogue()), [ValueType([.batch, 8, 6, 3]), weight],
+      expected: "input float32 batch×8×6×4", found: "float32 batch×8×6×3"),
+    Misfit(
+      .convolution(geometry, Epilogue()), [ValueType([.batch, 8, 4]), weight],
+      expected: "input float32 batch×8×6×4", found: "float32 batch×8×4"),
+    Misfit(
+      .convolution(geometry, Epilogue()), [ValueType([]), weight],
+      expected: "input float32 batch×8×6×4", found: "float32 scalar"),
+    Misfit(
+      .convolution(geometry, Epilogue()), [image, ValueType([10, 3, 3, 4])],
+      expected: "weight float32 10×3×3×2", found: "float32 10×3×3×4"),
+    Misfit(
+      .convolution(geometry, Epilogue(hasBias: true)), [image, weight, channels],
+      expected: "bias float32 10", found: "float32 4"),
+    Misfit(
+      .convolution(geometry, Epilogue(hasResidual: true)), [image, weight, image],
+      expected: "residual float32 batch×4×3×10", found: "float32 batch×8×6×4"),
+    Misfit(
+      .convolutionInputGradient(geometry), [image, weight],
+      expected: "gradient float32 batch×4×3×10", found: "float32 batch×8×6×4"),
+    Misfit(
+      .convolutionInputGradient(geometry), [result, channels],
+      expected: "weight float32 10×3×3×2", found: "float32 4"),
+    Misfit(
+      .convolutionWeightGradient(geometry), [result, result],
+      expected: "input float32 batch×8×6×4", found: "float32 batch×4×3×10"),
+    Misfit(
+      .convolutionWeightGradient(geometry), [image, image],
+      expected: "gradient float32 batch×4×3×10", found: "float32 batch×8×6×4"),
+    Misfit(
+      .convolutionWeightGradient(geometry), [image, ValueType([2, 4, 3, 10])],
+      expected: "batch batch", found: "float32 2×4×3×10"),
+    Misfit(
+      .linear(Epilogue()), [vectors, ValueType([7, 6])],
+      expected: "input with 6 columns", found: "float32 batch×5"),
+    Misfit(
+      .linear(Epilogue()), [image, ValueType([7, 6])],
+      expected: "input of rows×columns", found: "float32 batch×8×6×4"),
+    Misfit(
+      .linear(Epilogue()), [vectors, ValueType([5])],
+      expected: "weight of rows×columns", found: "float32 5"),
+    Misfit(
+      .linear(Epilogue(hasBias: true)), [vectors, ValueType([7, 5]), ValueType([5])],
+      expected: "bias float32 7", found: "float32 5"),
+    Misfit(
+      .linear(Epilogue(hasResidual: true)), [vectors, ValueType([7, 5]), vectors],
+      expected: "residual float32 batch×7", found: "float32 batch×5"),
+    Misfit(
+      .linearInputGradient, [vectors, ValueType([7, 5])],
+      expected: "7 columns", found: "float32 batch×5"),
+    Misfit(
+      .linearWeightGradient, [vectors, ValueType([3, 7])],
+      expected: "batch rows", found: "float32 3×7"),
+    Misfit(
+      .normalization(normalization(.current)), [channels],
+      expected: "input of rows×channels", found: "float32 4"),
+    Misfit(
+      .normalization(normalization(.current)), [ValueType([4, .batch])],
+      expected: "input of rows×channels", found: "float32 4×batch"),
+    Misfit(
+      .normalization(normalization(.current)), [ValueType([1, 1, 1, 4])],
+      expected: "more than one value per channel", found: "float32 1×1×1×4"),
+    Misfit(
+      .normalization(normalization(.current, .affine)), [image, ValueType([6]), channels],
+      expected: "scale float32 4", found: "float32 6"),
+    Misfit(
+      .normalization(normalization(.current, .affine)), [image, channels, ValueType([4, 1])],
+      expected: "shift float32 4", found: "float32 4×1"),
+    Misfit(
+      .normalization(normalization(.given)), [image, ValueType([3]), channels],
+      expected: "mean float32 4", found: "float32 3"),
+    Misfit(
+      .normalization(normalization(.given)), [image, channels, ValueType([3])],
+      expected: "variance float32 4", found: "float32 3"),
+    Misfit(
+      .normalization(normalization(.current, .none, Epilogue(hasResidual: true))),
+      [image, result], expected: "residual float32 batch×8×6×4", found: "float32 batch×4×3×10"),
+    Misfit(
+      .normalizationGradient(normalization(.current)), [result, image, moments],
+      expected: "gradient float32 batch×8×6×4", found: "float32 batch×4×3×10"),
+    Misfit(
+      .normalizationGradient(normalization(.current)), [image, image, ValueType([2, 4])],
+      expected: "moments float32 4×4", found: "float32 2×4"),
+    Misfit(
+      .normalizationGradient(normalization(.given)), [image, image, channels, ValueType([5])],
+      expected: "channel values float32 4", found: "float32 5"),
+    Misfit(
+      .normalizationGradient(
+        normalization(.given, .none, Epilogue(hasResidual: true, activation: .relu))),
+      [image, image, channels, channels, result],
+      expected: "forward result float32 batch×8×6×4", found: "float32 batch×4×3×10"),
+    Misfit(
+      .runningStatistics(momentum: 0.1), [channels, channels, channels],
+      expected: "moments", found: "float32 4"),
+    Misfit(
+      .runningStatistics(momentum: 0.1), [moments, ValueType([5]), channels],
+      expected: "running mean float32 4", found: "float32 5"),
+    Misfit(
+      .runningStatistics(momentum: 0.1), [moments, channels, ValueType([5])],
+      expected: "running variance float32 4", found: "float32 5"),
+    Misfit(
+      .activation(.relu), [labels], expected: "a float32 input", found: "int64 batch"),
+    Misfit(
+      .activationGradient(.relu), [image, result],
+      expected: "second operand float32 batch×8×6×4", found: "float32 batch×4×3×10"),
+    Misfit(
+      .add, [image, ValueType([2, 8, 6, 4])],
+      expected: "second operand float32 batch×8×6×4", found: "float32 2×8×6×4"),
+    Misfit(.channelSum, [ValueType([])], expected: "at least one axis", found: "float32 scalar"),
+    Misfit(
+      .pooling(pooling(.maximum)), [result],
+      expected: "input float32 batch×8×6×4", found: "float32 batch×4×3×10"),
+    Misfit(
+      .poolingGradient(pooling(.maximum)), [image, image],
+      expected: "gradient float32 batch×4×3×4", found: "float32 batch×8×6×4"),
+    Misfit(
+      .poolingGradient(pooling(.maximum)), [pooled, ValueType([3, 8, 6, 4])],
+      expected: "batch batch", found: "float32 3×8×6×4"),
+    Misfit(
+      .globalAveragePooling, [vectors], expected: "N×H×W×C", found: "float32 batch×5"),
+    Misfit(
+      .globalAveragePoolingGradient(height: 2, width: 2), [image],
+      expected: "gradient of rows×columns", found: "float32 batch×8×6×4"),
+    Misfit(
+      .globalAveragePoolingGradient(height: 0, width: 2), [vectors],
+      expected: "extents of at least 1", found: "float32 batch×0×2×5"),
+    Misfit(
+      .reshape([.batch, 191]), [image],
+      expected: "as many elements as in float32 batch×8×6×4", found: "float32 batch×191"),
+    Misfit(
+      .reshape([192]), [image],
+      expected: "as many elements as in float32 batch×8×6×4", found: "float32 192"),
+    Misfit(
+      .reshape([.symbol("other"), 192]), [image],
+      expected: "as many elements as in float32 batch×8×6×4", found: "float32 other×192"),
+    Misfit(
+      .reshape([.batch, -12, -16]), [image],
+      expected: "extents of at least 1", found: "float32 batch×-12×-16"),
+    Misfit(.softmax, [image], expected: "logits of rows×columns", found: "batch×8×6×4"),
+    Misfit(
+      .softmaxCrossEntropy, [vectors, ValueType(.int64, [7])],
+      expected: "int64 batch", found: "int64 7"),
+    Misfit(
+      .softmaxCrossEntropy, [vectors, ValueType([.batch])],
+      expected: "int64 batch", found: "float32 batch"),
+    Misfit(
+      .softmaxCrossEntropyGradient, [vectors, labels, ValueType([1])],
+      expected: "loss gradient float32 scalar", found: "float32 1"),
+    Misfit(
+      .fill(0, [3, 0]), [], expected: "extents of at least 1", found: "float32 3×0"),
+    Misfit(
+      .fill(0, [-2, -3]), [], expected: "extents of at least 1", found: "float32 -2×-3"),
+  ]
+
+  @Test(arguments: misfits)
+  func misfit(_ test: Misfit) throws {
+    let error = try #require(
+      #expect(throws: KeelError.self) { try test.primitive.resultTypes(test.inputs, at: "layer3") })
+    #expect(error.kind == .shape)
+    #expect(error.place == "layer3")
+    #expect(error.expected.contains(test.expected), "\(error)")
+    #expect(error.expected.contains(test.primitive.name), "\(error)")
+    #expect(error.found.contains(test.found), "\(error)")
+  }
+
+  @Test(arguments: [-0.1, 1.5, .nan] as [Float])
+  func momentumOutsideItsRange(momentum: Float) throws {
+    let error = #expect(throws: KeelError.self) {
+      try Primitive.runningStatistics(momentum: momentum).resultTypes(
+        [Self.moments, Self.channels, Self.channels], at: "layer3")
+    }
+    #expect(error?.kind == .argument && error?.place == "layer3" && error?.found == "\(momentum)")
+  }
+
+  /// What fits and what does not are tried for the same operations.
+  @Test func everyOperationIsTriedBothWays() {
+    func kind(_ primitive: Primitive) -> Substring { "\(primitive)".prefix { $0 != "(" } }
+    #expect(Set(Self.fitting.map { kind($0.0) }) == Set(Self.misfits.map { kind($0.primitive) }))
+    #expect(Set(Self.fitting.map { kind($0.0) }).count == 22)
+  }
+}
