@@ -46,7 +46,7 @@ extension Graph {
     -> Graph
   {
     var editor = GraphEditor(self)
-    for (i, node) in nodes.enumerated() {
+    for node in nodes {
       if case .normalizationGradient(let normalization) = node.primitive,
         normalization.statistics == .given, !frozen.contains(node.label),
         let mean = NormalizationGradientOperands(normalization).mean,
@@ -56,6 +56,9 @@ extension Graph {
           .graph, at: node.label, expected: "a graph without gradients (take them afterwards)",
           found: node.primitive.name)
       }
+    }
+    // From the last on, so that nodes put in leave the positions of those before them alone.
+    for (i, node) in nodes.enumerated().reversed() {
       guard case .normalization(var normalization) = node.primitive,
         normalization.statistics == .given, !frozen.contains(node.label),
         let mean = editor.weight(node.inputs[1]), let variance = editor.weight(node.inputs[2])
@@ -69,13 +72,13 @@ extension Graph {
         primitive: .normalization(normalization),
         inputs: [node.inputs[0]] + node.inputs.dropFirst(3), outputs: [node.outputs[0], moments],
         label: node.label)
-      editor.nodes.append(
+      editor.nodes.insert(
         Node(
           primitive: .runningStatistics(momentum: momentum),
           inputs: [moments, mean.value, variance.value], outputs: [newMean, newVariance],
-          label: node.label))
-      editor.updates.append(.init(weight: mean.name, value: newMean))
-      editor.updates.append(.init(weight: variance.name, value: newVariance))
+          label: node.label), at: i + 1)
+      editor.updates.insert(.init(weight: variance.name, value: newVariance), at: 0)
+      editor.updates.insert(.init(weight: mean.name, value: newMean), at: 0)
     }
     return try editor.finish()
   }

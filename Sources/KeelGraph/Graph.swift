@@ -18,6 +18,14 @@ public struct Node: Hashable, Sendable {
   public var outputs: [ValueID]
   /// The path of the layer that the node comes from.
   public var label: String
+
+  /// Makes a node, for a `GraphEditor`, which checks it when it finishes.
+  public init(primitive: Primitive, inputs: [ValueID], outputs: [ValueID], label: String) {
+    self.primitive = primitive
+    self.inputs = inputs
+    self.outputs = outputs
+    self.label = label
+  }
 }
 
 /// A network as values and operations: no value is written twice, no node has a side effect.

@@ -98,7 +98,7 @@ public struct GraphEditor {
       moved[input.value] = builder.input(input.name, type(of: input.value))
     }
     var used = Set(order.flatMap(\.inputs))
-    used.formUnion(outputs.map(\.value))
+    used.formUnion(outputs.map(\.value) + updates.map(\.value))
     let updated = Set(updates.map(\.weight))
     for weight in graph.weights where used.contains(weight.value) || updated.contains(weight.name) {
       moved[weight.value] = builder.weight(weight.name, weight.tensor, role: weight.role)

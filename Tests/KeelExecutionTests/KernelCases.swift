@@ -45,7 +45,7 @@ enum KernelCases {
     for (shape, name) in [
       ([255, 7] as Shape, "255×7"), ([257, 16], "257×16"), ([16, 33], "16×33"),
       ([17, 64], "17×64"), ([600, 65], "600×65"), ([4, 31, 30, 20], "image"),
-      ([9000, 130], "several tasks"), ([2, 3], "two rows"),
+      ([9000, 130], "several tasks"), ([6, 3], "few rows"),
     ] {
       for statistics in [Normalization.Statistics.current, .given] {
         for epilogue in [Epilogue(), Epilogue(activation: .relu), full] {
