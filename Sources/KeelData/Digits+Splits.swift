@@ -35,7 +35,7 @@ extension Digits {
     var validation: [Int] = []
     var test: [Int] = []
     for (members, quota) in zip(classes, quotas) {
-      let order = shuffled(members, using: &source)
+      let order = source.shuffled(members)
       test += order[..<quota]
       validation += order[quota..<2 * quota]
       train += order[(2 * quota)...]

@@ -44,10 +44,7 @@ public struct ShuffledBatches: Hashable, Sendable {
     // Neighbouring seeds must not give states that are shifts of each other.
     var root = RandomSource(seed: seed)
     var source = RandomSource(seed: root.next() ^ UInt64(bitPattern: Int64(epoch)))
-    var order = Array(0..<count)
-    for last in stride(from: count - 1, to: 0, by: -1) {
-      order.swapAt(last, source.below(last + 1))
-    }
+    let order = source.shuffled(Array(0..<count))
     return (0..<batchCount).map { batch in
       Array(order[batch * batchSize..<min((batch + 1) * batchSize, count)])
     }

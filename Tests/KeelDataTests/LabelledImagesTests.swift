@@ -18,33 +18,6 @@ import Testing
     #expect(try five().subset([]).count == 0)
   }
 
-  @Test(arguments: [(2, [2, 2, 1]), (5, [5]), (7, [5]), (1, [1, 1, 1, 1, 1])])
-  func batchesCoverAll(size: Int, sizes: [Int]) throws {
-    let batches = try five().batches(of: size)
-    #expect(batches.count == sizes.count)
-    #expect(batches.map(\.count) == sizes)
-    #expect(batches.flatMap { $0.labels.elements } == [0, 1, 2, 3, 4])
-  }
-
-  @Test func batchesDropTheRemainder() throws {
-    let batches = try five().batches(of: 2, dropsRemainder: true)
-    #expect(batches.map { $0.labels.elements } == [[0, 1], [2, 3]])
-    #expect(try five().batches(of: 6, dropsRemainder: true).count == 0)
-  }
-
-  @Test func shufflingIsSeeded() {
-    var first = RandomSource(seed: 3)
-    var second = RandomSource(seed: 3)
-    let digits = Digits.splits.validation
-    let once = digits.batches(of: 32, shuffledBy: &first).flatMap { $0.labels.elements }
-    let again = digits.batches(of: 32, shuffledBy: &second).flatMap { $0.labels.elements }
-    let other = digits.batches(of: 32, shuffledBy: &second).flatMap { $0.labels.elements }
-    #expect(once == again)
-    #expect(once != other)
-    #expect(once != digits.labels.elements)
-    #expect(once.sorted() == digits.labels.elements.sorted())
-  }
-
   @Test func mismatchesThrow() throws {
     let images = Tensor(zeros: [2, 1, 1, 1])
     let short = #expect(throws: KeelError.self) {
@@ -59,6 +32,5 @@ import Testing
 
   @Test func misuseTraps() async {
     await #expect(processExitsWith: .failure) { _ = Digits.all.subset([1797]) }
-    await #expect(processExitsWith: .failure) { _ = Digits.all.batches(of: 0) }
   }
 }

@@ -1,0 +1,95 @@
+import Keel
+
+/// What `keel demo` found.
+struct DemoResult: Encodable {
+  /// The times for one batch size.
+  struct Timing: Encodable {
+    let batch: Int
+    let times: PairedTiming
+  }
+
+  private let seed: UInt64
+  private let threads: Int
+  private let epochs: Int
+  private let trainSeconds: Double
+  private let trainImages: Int
+  private let validationAccuracy: Double
+  private let testAccuracy: Double
+  private let testImages: Int
+  private let top1Agreement: Double
+  private let maxRelativeDifference: Double
+  private let folded: Int
+  private let fused: Int
+  private let kept: Int
+  /// The times and speedup at the batch size with the smaller speedup; `timings` has all.
+  private let batch: Int
+  private let unfusedMs: Double
+  private let fusedMs: Double
+  private let speedup: Double
+  private let timings: [Timing]
+
+  init(
+    seed: UInt64, threads: Int, epochs: Int, trainSeconds: Double, trainImages: Int,
+    validationAccuracy: Double, verification: Verification, report: FoldReport, timings: [Timing]
+  ) {
+    self.seed = seed
+    self.threads = threads
+    self.epochs = epochs
+    self.trainSeconds = trainSeconds
+    self.trainImages = trainImages
+    self.validationAccuracy = validationAccuracy
+    testAccuracy = verification.accuracy
+    testImages = verification.count
+    top1Agreement = verification.topOneAgreement
+    maxRelativeDifference = verification.maxRelativeDifference
+    folded = report.foldedCount
+    fused = report.fusedCount
+    kept = report.keptCount
+    let worst = timings.min { $0.times.speedup < $1.times.speedup }!
+    batch = worst.batch
+    unfusedMs = worst.times.unfused.medianMs
+    fusedMs = worst.times.fused.medianMs
+    speedup = worst.times.speedup
+    self.timings = timings
+  }
+
+  /// Prints the result for people.
+  func print(_ report: FoldReport) {
+    Swift.print(
+      """
+
+      trained   \(epochs) epochs in \(fixed(trainSeconds, 1)) s
+      accuracy  \(fixed(testAccuracy * 100, 2)) % of \(testImages) test digits \
+      (validation \(fixed(validationAccuracy * 100, 2)) %)
+
+      fold report
+      """)
+    for line in report.description.split(separator: "\n") { Swift.print("  \(line)") }
+    Swift.print(
+      """
+
+      verified  folded in Float against unfolded in Double on the test digits:
+                same class for \(fixed(top1Agreement * 100, 2)) %, largest relative difference \
+      \(String(maxRelativeDifference).prefix(4))\(exponent(maxRelativeDifference)) (at most \(Verification.tolerance))
+
+      time of one run, median of 30 interleaved pairs
+        batch   unfused ms   fused ms   speedup
+      """)
+    for timing in timings {
+      let columns = [
+        pad("\(timing.batch)", 7), pad(fixed(timing.times.unfused.medianMs, 4), 13),
+        pad(fixed(timing.times.fused.medianMs, 4), 11),
+        pad(fixed(timing.times.speedup, 2) + "×", 10),
+      ]
+      Swift.print(columns.joined())
+    }
+  }
+
+  private func exponent(_ value: Double) -> String {
+    String(value).firstIndex(of: "e").map { String(String(value)[$0...]) } ?? ""
+  }
+
+  private func pad(_ text: String, _ width: Int) -> String {
+    String(repeating: " ", count: max(0, width - text.count)) + text
+  }
+}

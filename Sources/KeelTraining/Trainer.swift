@@ -1,0 +1,181 @@
+internal import KeelExecution
+public import KeelGraph
+internal import KeelKernels
+public import KeelTensor
+
+/// Trains a graph on labelled samples: batches in a seeded order, gradients by a plan, steps by SGD,
+/// running statistics by the graph's own updates, progress by callback.
+///
+/// The graph has an input for samples, an int64 input for labels, and a scalar loss, as
+/// `Graph.trainingGraph(of:input:)` or a graph built by hand has. It is fused and differentiated here.
+/// The same seed gives the same weights, bit for bit, for any number of threads.
+///
+/// Not Sendable: one thread trains.
+public final class Trainer {
+  /// The names of what training needs in a graph.
+  public struct Names: Hashable, Sendable {
+    /// The input of samples.
+    public var samples: String
+    /// The input of labels.
+    public var labels: String
+    /// The output of the loss.
+    public var loss: String
+
+    /// Makes names.
+    public init(samples: String = "x", labels: String = "labels", loss: String = "loss") {
+      self.samples = samples
+      self.labels = labels
+      self.loss = loss
+    }
+  }
+
+  /// How many samples a step sees.
+  public let batchSize: Int
+  /// The optimizer.
+  public let optimizer: SGD
+  private let names: Names
+  private let seed: UInt64
+  private let sampleShape: Shape
+  private let plan: Plan
+  private let workspace: Workspace
+  private let trainable: [String]
+  private var velocities: [String: Tensor] = [:]
+
+  /// Prepares a training.
+  /// - Throws: `KeelError` for names that the graph lacks, shapes that do not fit, or an operation that
+  ///   has no gradient.
+  public init(
+    _ graph: Graph, optimizer: SGD, batchSize: Int, seed: UInt64 = 0, names: Names = Names(),
+    threads: Int? = nil
+  ) throws(KeelError) {
+    guard batchSize >= 1 else {
+      throw KeelError(
+        .argument, at: "batch size", expected: "at least 1", found: "\(batchSize)")
+    }
+    guard let input = graph.inputs.first(where: { $0.name == names.samples }) else {
+      throw KeelError(
+        .graph, at: "input \(names.samples)", expected: "one of \(graph.inputs.map(\.name))",
+        found: names.samples)
+    }
+    let extents = graph.type(of: input.value).extents.dropFirst().map(\.fixedValue)
+    guard extents.allSatisfy({ $0 != nil }) else {
+      throw KeelError(
+        .shape, at: "input \(names.samples)", expected: "known extents but for the batch",
+        found: "\(graph.type(of: input.value))")
+    }
+    var editor = GraphEditor(try graph.fused().graph)
+    editor.outputs.removeAll { $0.name != names.loss }
+    let differentiated = try editor.finish().differentiated(names.loss)
+    sampleShape = Shape(extents.map { $0! })
+    plan = try Plan(
+      differentiated,
+      inputShapes: [
+        names.samples: Shape([batchSize] + sampleShape.extents), names.labels: [batchSize],
+      ], options: PlanOptions(threads: threads, weights: .variable))
+    workspace = plan.makeWorkspace()
+    trainable = plan.graph.weights.filter { $0.role == .trainable }.map(\.name)
+    self.batchSize = batchSize
+    self.optimizer = optimizer
+    self.names = names
+    self.seed = seed
+  }
+
+  /// Every weight's present contents, running statistics too.
+  public var weights: [String: Tensor] { workspace.weights }
+
+  /// Trains for a number of epochs; a last batch that is not full is left out of each.
+  /// - Parameters:
+  ///   - samples: N×….
+  ///   - labels: N classes.
+  ///   - report: called after each step and epoch; it may throw to stop the training.
+  /// - Throws: `KeelError` for shapes that do not fit, labels out of range, and of kind `numerical` for a
+  ///   loss that is not finite; and what `report` throws.
+  public func fit(
+    _ samples: Tensor, labels: IndexTensor, epochs: Int, augmentation: (any Augmentation)? = nil,
+    report: (TrainingEvent) throws -> Void = { _ in }
+  ) throws {
+    try check(samples, labels, epochs)
+    let batches = try ShuffledBatches(
+      count: samples.shape[0], batchSize: batchSize, dropsLast: true, seed: seed)
+    let stepCount = epochs * batches.batchCount
+    var step = 0
+    for epoch in 0..<epochs {
+      var source = RandomSource(seed: seed &+ UInt64(epoch) &* 0x9E37_79B9_7F4A_7C15)
+      var total = 0.0
+      for batch in batches.batches(epoch: epoch) {
+        try fill(batch, samples, labels, augmentation, &source)
+        let rate = optimizer.learningRate.rate(atStep: step, of: stepCount)
+        let loss = try takeStep(rate: rate, step: step)
+        total += Double(loss)
+        try report(
+          .step(
+            .init(index: step, count: stepCount, epoch: epoch, loss: loss, learningRate: rate)))
+        step += 1
+      }
+      try report(
+        .epoch(.init(index: epoch, count: epochs, meanLoss: total / Double(batches.batchCount))))
+    }
+  }
+
+  private func check(_ samples: Tensor, _ labels: IndexTensor, _ epochs: Int) throws(KeelError) {
+    guard Array(samples.shape.extents.dropFirst()) == sampleShape.extents, samples.shape.rank >= 1
+    else {
+      throw KeelError(
+        .shape, at: "training samples", expected: "N×\(sampleShape)", found: "\(samples.shape)")
+    }
+    guard labels.shape == [samples.shape[0]] else {
+      throw KeelError(
+        .shape, at: "training labels", expected: "\(samples.shape[0]) labels",
+        found: "\(labels.shape)")
+    }
+    guard epochs >= 0 else {
+      throw KeelError(.argument, at: "epochs", expected: "at least 0", found: "\(epochs)")
+    }
+  }
+
+  private func fill(
+    _ batch: [Int], _ samples: Tensor, _ labels: IndexTensor, _ augmentation: (any Augmentation)?,
+    _ source: inout RandomSource
+  ) throws {
+    let size = sampleShape.elementCount
+    try workspace.withInput(names.samples) { target in
+      samples.withSpan { from in
+        for (row, sample) in batch.enumerated() {
+          for i in 0..<size { target[row * size + i] = from[sample * size + i] }
+        }
+      }
+      augmentation?.apply(
+        to: &target, shape: Shape([batch.count] + sampleShape.extents), using: &source)
+    }
+    let picked = IndexTensor(uninitialized: [batch.count]) { out in
+      for (row, sample) in batch.enumerated() { out[row] = labels[flat: sample] }
+    }
+    try workspace.setInput(names.labels, .int64(picked))
+  }
+
+  private func takeStep(rate: Double, step: Int) throws(KeelError) -> Float {
+    try plan.run(workspace)
+    let loss = try workspace.output(names.loss).floats(at: names.loss)[flat: 0]
+    guard loss.isFinite else {
+      throw KeelError(
+        .numerical, at: "training step \(step)", expected: "a finite loss (a lower learning rate?)",
+        found: "\(loss)")
+    }
+    for name in trainable {
+      let weight = try workspace.weightMemory(name)
+      let gradient = try workspace.outputMemory(Graph.gradientName(name))
+      var velocity = velocities.removeValue(forKey: name) ?? Tensor(zeros: [weight.count])
+      velocity.withMutableSpan { span in
+        span.withUnsafeMutableBufferPointer { velocity in
+          SGDKernel.step(
+            weights: weight.baseAddress!, velocity: velocity.baseAddress!,
+            gradient: gradient.baseAddress!, count: weight.count, rate: Float(rate),
+            momentum: Float(optimizer.momentum), decay: Float(optimizer.weightDecay),
+            nesterov: optimizer.nesterov)
+        }
+      }
+      velocities[name] = velocity
+    }
+    return loss
+  }
+}
