@@ -19,7 +19,7 @@ struct Demo: ParsableCommand {
 
   @Option(help: "Seed of weights, batches and augmentation.") var seed: UInt64 = 0
   @Option(help: "Threads (default: what this process may use).") var threads: Int?
-  @Option(help: "Epochs of training.") var epochs = 30
+  @Option(help: "Epochs of training.") var epochs = 60
   @Flag(help: "Print one JSON object.") var json = false
 
   func validate() throws {
@@ -82,9 +82,9 @@ struct Demo: ParsableCommand {
     let trainer = try Trainer(
       graph,
       optimizer: SGD(
-        learningRate: CosineSchedule(0.1, warmUp: 32), momentum: 0.9, nesterov: true,
+        learningRate: CosineSchedule(0.05, warmUp: 32), momentum: 0.9, nesterov: true,
         weightDecay: 5e-4),
-      batchSize: 64, seed: seed, threads: threads)
+      batchSize: 32, seed: seed, threads: threads)
     var bar = ProgressBar("training")
     try trainer.fit(
       data.images, labels: data.labels, epochs: epochs, augmentation: RandomShift(pixels: 1)

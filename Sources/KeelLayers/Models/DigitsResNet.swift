@@ -1,27 +1,28 @@
 import KeelGraph
 import KeelTensor
 
-/// A residual network for the handwritten digits (8×8×1): small stem, then stages of basic blocks at
-/// 8×8, 4×4 and 2×2, linear classifier. As it comes, 25 convolutions deep with 3.4 million multiply-adds
-/// for one image. Paths as in `ResNet`.
+/// A residual network for the handwritten digits (8×8×1): small stem, then stages of bottleneck blocks at
+/// 8×8, 4×4 and 2×2, linear classifier. Paths as in `ResNet`.
 public struct DigitsResNet: Layer, CustomReflectable {
   /// The network.
   public var network: ResNet
 
   /// Makes the network with random weights. Wrong sizes are thrown when the graph is made.
   /// - Parameters:
-  ///   - widths: the channels of each stage; stages after the first halve height and width.
-  ///   - blocksPerStage: the number of basic blocks in each stage.
+  ///   - widths: the channels of the 3×3 convolutions of each stage, a quarter of the stage's results;
+  ///     stages after the first halve height and width.
+  ///   - blocksPerStage: the number of bottleneck blocks in each stage.
   ///   - classes: the number of classes; nil for a network that ends in the pooled features.
   public init(
-    widths: [Int] = [16, 32, 64], blocksPerStage: Int = 4, classes: Int? = 10,
+    widths: [Int] = [16, 32, 64], blocksPerStage: Int = 2, classes: Int? = 10,
     inputChannels: Int = 1, using source: inout RandomSource
   ) {
     let stages = widths.enumerated().map { position, width in
       ResNet.Stage(width: width, blocks: blocksPerStage, stride: position == 0 ? 1 : 2)
     }
     network = ResNet(
-      inputChannels: inputChannels, stem: .small, stages: stages, classes: classes, using: &source)
+      inputChannels: inputChannels, stem: .small, block: .bottleneck, stages: stages,
+      classes: classes, using: &source)
   }
 
   /// Records the network.

@@ -1,7 +1,7 @@
 import KeelGraph
 import KeelTensor
 
-/// A residual network of basic blocks: stem, stages, global average pooling, linear classifier.
+/// A residual network of basic or bottleneck blocks: stem, stages, global average pooling, linear classifier.
 ///
 /// Paths: `conv1.weight`, `bn1.scale`, `stage1.0.conv1.weight`, `stage2.0.shortcut.bn.shift`,
 /// `classifier.weight`.
@@ -14,6 +14,14 @@ public struct ResNet: Layer, CustomReflectable {
     case small
     /// 7×7, stride 2, then 3×3 max pooling, stride 2: for photographs.
     case large
+  }
+
+  /// What stages are made of.
+  public enum Block: Hashable, Sendable {
+    /// Two 3×3 convolutions: `BasicBlock`.
+    case basic
+    /// 1×1, 3×3 and 1×1 convolutions: `BottleneckBlock`, with results four times as wide as the stage.
+    case bottleneck
   }
 
   /// Blocks of one width; the first has the stride.
@@ -33,14 +41,14 @@ public struct ResNet: Layer, CustomReflectable {
     }
   }
 
-  /// The convolution of the stem, as wide as the first stage.
+  /// The convolution of the stem.
   public var conv1: Conv2d
   /// The norm after it.
   public var bn1: BatchNorm
   /// The pooling of the large stem.
   public var pool: MaxPool2d?
   /// The blocks of each stage.
-  public var stages: [[BasicBlock]]
+  public var stages: [[any Layer]]
   /// The classifier; nil for a network that ends in the pooled features.
   public var classifier: Linear?
   private let failure: KeelError?
@@ -48,13 +56,16 @@ public struct ResNet: Layer, CustomReflectable {
   /// Makes a network. Wrong sizes, no stage or a stage without a block are thrown when the graph is
   /// made.
   ///
-  /// - Parameter classes: the number of classes; nil for a network that ends in the pooled features.
+  /// - Parameters:
+  ///   - stemWidth: the channels of the stem; nil for the first stage's width.
+  ///   - classes: the number of classes; nil for a network that ends in the pooled features.
   public init(
-    inputChannels: Int, stem: Stem, stages: [Stage], classes: Int?,
+    inputChannels: Int, stem: Stem, stemWidth: Int? = nil, block: Block = .basic, stages: [Stage],
+    classes: Int?,
     initializer: any Initializer = .residual, using source: inout RandomSource
   ) {
     let isLarge = stem == .large
-    var channels = stages.first?.width ?? 0
+    var channels = stemWidth ?? stages.first?.width ?? 0
     conv1 = Conv2d(
       inputChannels, channels, kernel: isLarge ? 7 : 3, stride: isLarge ? 2 : 1,
       padding: isLarge ? 3 : 1, bias: false, initializer: initializer, using: &source)
@@ -62,13 +73,21 @@ public struct ResNet: Layer, CustomReflectable {
     pool = isLarge ? MaxPool2d(3, stride: 2, padding: 1) : nil
     self.stages = []
     for stage in stages {
-      var blocks: [BasicBlock] = []
+      var blocks: [any Layer] = []
       for position in 0..<max(stage.blocks, 0) {
-        blocks.append(
-          BasicBlock(
-            channels, stage.width, stride: position == 0 ? stage.stride : 1,
-            initializer: initializer, using: &source))
-        channels = stage.width
+        let stride = position == 0 ? stage.stride : 1
+        switch block {
+        case .basic:
+          let made = BasicBlock(
+            channels, stage.width, stride: stride, initializer: initializer, using: &source)
+          channels = made.bn2.channels
+          blocks.append(made)
+        case .bottleneck:
+          let made = BottleneckBlock(
+            channels, width: stage.width, stride: stride, initializer: initializer, using: &source)
+          channels = made.bn3.channels
+          blocks.append(made)
+        }
       }
       self.stages.append(blocks)
     }
