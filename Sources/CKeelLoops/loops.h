@@ -7,117 +7,103 @@
 
 #include <string.h>
 
-typedef float Vector __attribute__((ext_vector_type(KEEL_WIDTH)));
-typedef float VectorU __attribute__((ext_vector_type(KEEL_WIDTH), aligned(4)));
-typedef int Mask __attribute__((ext_vector_type(KEEL_WIDTH)));
+#include "vectors.h"
 
-#define INLINE static inline __attribute__((always_inline))
-
-INLINE Vector load(const float *p) { return *(const VectorU *)p; }
-INLINE void store(float *p, Vector v) { *(VectorU *)p = v; }
-INLINE Vector splat(float x) { return (Vector)(x); }
-
-/* x where x > 0 or x is NaN, else 0. */
-INLINE Vector positive(Vector x) { return (x <= splat(0)) ? splat(0) : x; }
-INLINE float positive1(float x) { return x <= 0 ? 0 : x; }
-
-/* Loops over channels in blocks of four vectors, then one, then single floats. BODY(V, width) is a
-   macro that handles channels c to c + width. */
+INLINE void epilogueRow(float *y, long channels, const float *bias, const float *residual,
+                        int relu) {
+  long c = 0;
+#define BODY(T)                             \
+  T v = LOAD(T, y + c);                     \
+  if (bias) v += LOAD(T, bias + c);         \
+  if (residual) v += LOAD(T, residual + c); \
+  if (relu) v = POSITIVE(T, v);             \
+  STORE(T, y + c, v);
+  CHANNELS(BODY)
+#undef BODY
+}
 
 static void epilogue(float *y, long rows, long channels, long stride, const float *bias,
                      const float *residual, int relu) {
   for (long r = 0; r < rows; r++) {
     float *row = y + r * stride;
-    const float *add = residual ? residual + r * stride : 0;
-    long c = 0;
-    for (; c + KEEL_WIDTH <= channels; c += KEEL_WIDTH) {
-      Vector v = load(row + c);
-      if (bias) v += load(bias + c);
-      if (add) v += load(add + c);
-      if (relu) v = positive(v);
-      store(row + c, v);
-    }
-    for (; c < channels; c++) {
-      float v = row[c];
-      if (bias) v += bias[c];
-      if (add) v += add[c];
-      if (relu) v = positive1(v);
-      row[c] = v;
+    if (residual) {
+      if (relu) epilogueRow(row, channels, bias, residual + r * stride, 1);
+      else epilogueRow(row, channels, bias, residual + r * stride, 0);
+    } else {
+      if (relu) epilogueRow(row, channels, bias, 0, 1);
+      else epilogueRow(row, channels, bias, 0, 0);
     }
   }
 }
 
-static void add(float *y, const float *a, const float *b, long count) {
-  long i = 0;
-  for (; i + KEEL_WIDTH <= count; i += KEEL_WIDTH) store(y + i, load(a + i) + load(b + i));
-  for (; i < count; i++) y[i] = a[i] + b[i];
+static void add(float *y, const float *a, const float *b, long channels) {
+  long c = 0;
+#define BODY(T) STORE(T, y + c, LOAD(T, a + c) + LOAD(T, b + c));
+  CHANNELS(BODY)
+#undef BODY
 }
 
-static void relu(float *y, const float *x, long count) {
-  long i = 0;
-  for (; i + KEEL_WIDTH <= count; i += KEEL_WIDTH) store(y + i, positive(load(x + i)));
-  for (; i < count; i++) y[i] = positive1(x[i]);
+static void relu(float *y, const float *x, long channels) {
+  long c = 0;
+#define BODY(T)         \
+  T v = LOAD(T, x + c); \
+  STORE(T, y + c, POSITIVE(T, v));
+  CHANNELS(BODY)
+#undef BODY
 }
 
-static void reluGradient(float *dx, const float *dy, const float *y, long count) {
-  long i = 0;
-  for (; i + KEEL_WIDTH <= count; i += KEEL_WIDTH)
-    store(dx + i, (load(y + i) > splat(0)) ? load(dy + i) : splat(0));
-  for (; i < count; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
+static void reluGradient(float *dx, const float *dy, const float *y, long channels) {
+  long c = 0;
+#define BODY(T) \
+  STORE(T, dx + c, (LOAD(T, y + c) > SPLAT(T, 0)) ? LOAD(T, dy + c) : SPLAT(T, 0));
+  CHANNELS(BODY)
+#undef BODY
 }
-
-#define MOMENTS_BLOCK 4
 
 static void moments(const float *x, long rows, long channels, const float *pivot, float *sum,
                     float *square) {
+  enum { BLOCK = 4 }; /* eight independent sums hide the latency of an addition */
   long c = 0;
-  for (; c + MOMENTS_BLOCK * KEEL_WIDTH <= channels; c += MOMENTS_BLOCK * KEEL_WIDTH) {
-    Vector p[MOMENTS_BLOCK], s[MOMENTS_BLOCK], q[MOMENTS_BLOCK];
-    for (int b = 0; b < MOMENTS_BLOCK; b++) {
+  for (; c + BLOCK * KEEL_WIDTH <= channels; c += BLOCK * KEEL_WIDTH) {
+    Vector p[BLOCK], s[BLOCK], q[BLOCK];
+    for (int b = 0; b < BLOCK; b++) {
       p[b] = load(pivot + c + b * KEEL_WIDTH);
       s[b] = q[b] = splat(0);
     }
     for (long r = 0; r < rows; r++) {
       const float *row = x + r * channels + c;
-      for (int b = 0; b < MOMENTS_BLOCK; b++) {
+      for (int b = 0; b < BLOCK; b++) {
         Vector d = load(row + b * KEEL_WIDTH) - p[b];
         s[b] += d;
         q[b] += d * d;
       }
     }
-    for (int b = 0; b < MOMENTS_BLOCK; b++) {
+    for (int b = 0; b < BLOCK; b++) {
       store(sum + c + b * KEEL_WIDTH, s[b]);
       store(square + c + b * KEEL_WIDTH, q[b]);
     }
   }
-  for (; c + KEEL_WIDTH <= channels; c += KEEL_WIDTH) {
-    Vector p = load(pivot + c), s0 = splat(0), q0 = splat(0), s1 = splat(0), q1 = splat(0);
-    long r = 0;
-    for (; r + 2 <= rows; r += 2) {
-      Vector d0 = load(x + r * channels + c) - p, d1 = load(x + (r + 1) * channels + c) - p;
-      s0 += d0;
-      q0 += d0 * d0;
-      s1 += d1;
-      q1 += d1 * d1;
-    }
-    if (r < rows) {
-      Vector d = load(x + r * channels + c) - p;
-      s0 += d;
-      q0 += d * d;
-    }
-    store(sum + c, s0 + s1);
-    store(square + c, q0 + q1);
-  }
-  for (; c < channels; c++) {
-    float p = pivot[c], s = 0, q = 0;
-    for (long r = 0; r < rows; r++) {
-      float d = x[r * channels + c] - p;
-      s += d;
-      q += d * d;
-    }
-    sum[c] = s;
-    square[c] = q;
-  }
+#define BODY(T)                                                  \
+  T p = LOAD(T, pivot + c);                                      \
+  T s0 = SPLAT(T, 0), q0 = SPLAT(T, 0), s1 = s0, q1 = q0;        \
+  long r = 0;                                                    \
+  for (; r + 2 <= rows; r += 2) {                                \
+    T d0 = LOAD(T, x + r * channels + c) - p;                    \
+    T d1 = LOAD(T, x + (r + 1) * channels + c) - p;              \
+    s0 += d0;                                                    \
+    q0 += d0 * d0;                                               \
+    s1 += d1;                                                    \
+    q1 += d1 * d1;                                               \
+  }                                                              \
+  if (r < rows) {                                                \
+    T d = LOAD(T, x + r * channels + c) - p;                     \
+    s0 += d;                                                     \
+    q0 += d * d;                                                 \
+  }                                                              \
+  STORE(T, sum + c, s0 + s1);                                    \
+  STORE(T, square + c, q0 + q1);
+  CHANNELS(BODY)
+#undef BODY
 }
 
 /* With offsets from the pivot p: the rows' mean is p + s/n, their deviations q − s²/n; merging adds
@@ -146,38 +132,29 @@ static void accumulate(double *restrict to, const float *restrict from, long cha
 
 static void sumRows(const float *x, long rows, long channels, float *sum) {
   long c = 0;
-  for (; c + KEEL_WIDTH <= channels; c += KEEL_WIDTH) {
-    Vector s0 = splat(0), s1 = splat(0);
-    long r = 0;
-    for (; r + 2 <= rows; r += 2) {
-      s0 += load(x + r * channels + c);
-      s1 += load(x + (r + 1) * channels + c);
-    }
-    if (r < rows) s0 += load(x + r * channels + c);
-    store(sum + c, s0 + s1);
-  }
-  for (; c < channels; c++) {
-    float s = 0;
-    for (long r = 0; r < rows; r++) s += x[r * channels + c];
-    sum[c] = s;
-  }
+#define BODY(T)                                                                     \
+  T s0 = SPLAT(T, 0), s1 = s0;                                                      \
+  long r = 0;                                                                       \
+  for (; r + 2 <= rows; r += 2) {                                                   \
+    s0 += LOAD(T, x + r * channels + c);                                            \
+    s1 += LOAD(T, x + (r + 1) * channels + c);                                      \
+  }                                                                                 \
+  if (r < rows) s0 += LOAD(T, x + r * channels + c);                                \
+  STORE(T, sum + c, s0 + s1);
+  CHANNELS(BODY)
+#undef BODY
 }
 
 INLINE void normalizeRow(float *y, const float *x, long channels, const float *pivot,
                          const float *scale, const float *shift, const float *residual, int relu) {
   long c = 0;
-  for (; c + KEEL_WIDTH <= channels; c += KEEL_WIDTH) {
-    Vector v = load(scale + c) * (load(x + c) - load(pivot + c)) + load(shift + c);
-    if (residual) v += load(residual + c);
-    if (relu) v = positive(v);
-    store(y + c, v);
-  }
-  for (; c < channels; c++) {
-    float v = scale[c] * (x[c] - pivot[c]) + shift[c];
-    if (residual) v += residual[c];
-    if (relu) v = positive1(v);
-    y[c] = v;
-  }
+#define BODY(T)                                                                            \
+  T v = LOAD(T, scale + c) * (LOAD(T, x + c) - LOAD(T, pivot + c)) + LOAD(T, shift + c);   \
+  if (residual) v += LOAD(T, residual + c);                                                \
+  if (relu) v = POSITIVE(T, v);                                                            \
+  STORE(T, y + c, v);
+  CHANNELS(BODY)
+#undef BODY
 }
 
 static void normalize(float *y, const float *x, long rows, long channels, const float *pivot,
@@ -185,8 +162,8 @@ static void normalize(float *y, const float *x, long rows, long channels, const 
   for (long r = 0; r < rows; r++) {
     float *to = y + r * channels;
     const float *from = x + r * channels;
-    const float *more = residual + r * channels;
     if (residual) {
+      const float *more = residual + r * channels;
       if (relu) normalizeRow(to, from, channels, pivot, scale, shift, more, 1);
       else normalizeRow(to, from, channels, pivot, scale, shift, more, 0);
     } else {
@@ -197,74 +174,45 @@ static void normalize(float *y, const float *x, long rows, long channels, const 
 }
 
 /* dy where the activation was active. The recomputed output is the same expression as in
-   normalizeRow, so that both agree to the last bit. */
-INLINE Vector masked(int mask, Vector dy, Vector d, const float *y, Vector scale, Vector shift) {
-  if (mask == KEEL_MASK_OUTPUT) return (load(y) > splat(0)) ? dy : splat(0);
-  if (mask == KEEL_MASK_RECOMPUTE) return (scale * d + shift > splat(0)) ? dy : splat(0);
-  return dy;
-}
-
-INLINE float masked1(int mask, float dy, float d, const float *y, float scale, float shift) {
-  if (mask == KEEL_MASK_OUTPUT) return *y > 0 ? dy : 0;
-  if (mask == KEEL_MASK_RECOMPUTE) return scale * d + shift > 0 ? dy : 0;
-  return dy;
-}
+   normalizeRow, so that both agree to the last bit. `k` and `t` are scale and shift. */
+#define ACTIVE(T, mask, dy, d, y, k, t)                                             \
+  ((mask) == KEEL_MASK_OUTPUT      ? ((LOAD(T, y) > SPLAT(T, 0)) ? (dy) : SPLAT(T, 0)) \
+   : (mask) == KEEL_MASK_RECOMPUTE ? (((k) * (d) + (t) > SPLAT(T, 0)) ? (dy) : SPLAT(T, 0)) \
+                                   : (dy))
+#define SCALE_SHIFT(T, at)                                                            \
+  T k = mask == KEEL_MASK_RECOMPUTE ? LOAD(T, scale + (at)) : SPLAT(T, 0);            \
+  T t = mask == KEEL_MASK_RECOMPUTE ? LOAD(T, shift + (at)) : SPLAT(T, 0);
 
 INLINE void reduceChannels(int mask, const float *dy, const float *x, const float *y, long rows,
                            long channels, const float *pivot, const float *scale,
                            const float *shift, float *sum, float *product) {
   long c = 0;
-  for (; c + 2 * KEEL_WIDTH <= channels; c += 2 * KEEL_WIDTH) {
-    Vector p[2], k[2], t[2], s[2], q[2];
-    for (int b = 0; b < 2; b++) {
-      long at = c + b * KEEL_WIDTH;
-      p[b] = load(pivot + at);
-      k[b] = mask == KEEL_MASK_RECOMPUTE ? load(scale + at) : splat(0);
-      t[b] = mask == KEEL_MASK_RECOMPUTE ? load(shift + at) : splat(0);
-      s[b] = q[b] = splat(0);
-    }
-    for (long r = 0; r < rows; r++) {
-      for (int b = 0; b < 2; b++) {
-        long at = r * channels + c + b * KEEL_WIDTH;
-        Vector d = load(x + at) - p[b];
-        Vector g = masked(mask, load(dy + at), d, y + at, k[b], t[b]);
-        s[b] += g;
-        q[b] += g * d;
-      }
-    }
-    for (int b = 0; b < 2; b++) {
-      store(sum + c + b * KEEL_WIDTH, s[b]);
-      store(product + c + b * KEEL_WIDTH, q[b]);
-    }
-  }
-  for (; c + KEEL_WIDTH <= channels; c += KEEL_WIDTH) {
-    Vector p = load(pivot + c), s = splat(0), q = splat(0);
-    Vector k = mask == KEEL_MASK_RECOMPUTE ? load(scale + c) : splat(0);
-    Vector t = mask == KEEL_MASK_RECOMPUTE ? load(shift + c) : splat(0);
-    for (long r = 0; r < rows; r++) {
-      long at = r * channels + c;
-      Vector d = load(x + at) - p;
-      Vector g = masked(mask, load(dy + at), d, y + at, k, t);
-      s += g;
-      q += g * d;
-    }
-    store(sum + c, s);
-    store(product + c, q);
-  }
-  for (; c < channels; c++) {
-    float s = 0, q = 0;
-    for (long r = 0; r < rows; r++) {
-      long at = r * channels + c;
-      float d = x[at] - pivot[c];
-      float k = mask == KEEL_MASK_RECOMPUTE ? scale[c] : 0;
-      float t = mask == KEEL_MASK_RECOMPUTE ? shift[c] : 0;
-      float g = masked1(mask, dy[at], d, y + at, k, t);
-      s += g;
-      q += g * d;
-    }
-    sum[c] = s;
-    product[c] = q;
-  }
+#define BODY(T)                                                                       \
+  T p = LOAD(T, pivot + c), s0 = SPLAT(T, 0), q0 = s0, s1 = s0, q1 = s0;              \
+  SCALE_SHIFT(T, c)                                                                   \
+  long r = 0;                                                                         \
+  for (; r + 2 <= rows; r += 2) {                                                     \
+    long at = r * channels + c, next = at + channels;                                 \
+    T d0 = LOAD(T, x + at) - p, d1 = LOAD(T, x + next) - p;                           \
+    T dy0 = LOAD(T, dy + at), dy1 = LOAD(T, dy + next);                               \
+    T g0 = ACTIVE(T, mask, dy0, d0, y + at, k, t);                                    \
+    T g1 = ACTIVE(T, mask, dy1, d1, y + next, k, t);                                  \
+    s0 += g0;                                                                         \
+    q0 += g0 * d0;                                                                    \
+    s1 += g1;                                                                         \
+    q1 += g1 * d1;                                                                    \
+  }                                                                                   \
+  if (r < rows) {                                                                     \
+    long at = r * channels + c;                                                       \
+    T d = LOAD(T, x + at) - p, dy0 = LOAD(T, dy + at);                                \
+    T g = ACTIVE(T, mask, dy0, d, y + at, k, t);                                      \
+    s0 += g;                                                                          \
+    q0 += g * d;                                                                      \
+  }                                                                                   \
+  STORE(T, sum + c, s0 + s1);                                                         \
+  STORE(T, product + c, q0 + q1);
+  CHANNELS(BODY)
+#undef BODY
 }
 
 static void normalizeReduce(const float *dy, const float *x, const float *y, long rows,
@@ -281,24 +229,16 @@ static void normalizeReduce(const float *dy, const float *x, const float *y, lon
 
 INLINE void gradientRow(int mask, float *dx, float *dResidual, const float *dy, const float *x,
                         const float *y, long channels, const float *pivot, const float *scale,
-                        const float *shift, const float *a, const float *b, const float *c) {
-  long i = 0;
-  for (; i + KEEL_WIDTH <= channels; i += KEEL_WIDTH) {
-    Vector d = load(x + i) - load(pivot + i);
-    Vector k = mask == KEEL_MASK_RECOMPUTE ? load(scale + i) : splat(0);
-    Vector t = mask == KEEL_MASK_RECOMPUTE ? load(shift + i) : splat(0);
-    Vector g = masked(mask, load(dy + i), d, y + i, k, t);
-    if (dResidual) store(dResidual + i, g);
-    store(dx + i, load(a + i) * g + (load(b + i) * d + load(c + i)));
-  }
-  for (; i < channels; i++) {
-    float d = x[i] - pivot[i];
-    float k = mask == KEEL_MASK_RECOMPUTE ? scale[i] : 0;
-    float t = mask == KEEL_MASK_RECOMPUTE ? shift[i] : 0;
-    float g = masked1(mask, dy[i], d, y + i, k, t);
-    if (dResidual) dResidual[i] = g;
-    dx[i] = a[i] * g + (b[i] * d + c[i]);
-  }
+                        const float *shift, const float *a, const float *b, const float *shifts) {
+  long c = 0;
+#define BODY(T)                                                                       \
+  T d = LOAD(T, x + c) - LOAD(T, pivot + c), dy0 = LOAD(T, dy + c);                   \
+  SCALE_SHIFT(T, c)                                                                   \
+  T g = ACTIVE(T, mask, dy0, d, y + c, k, t);                                         \
+  if (dResidual) STORE(T, dResidual + c, g);                                          \
+  STORE(T, dx + c, LOAD(T, a + c) * g + (LOAD(T, b + c) * d + LOAD(T, shifts + c)));
+  CHANNELS(BODY)
+#undef BODY
 }
 
 static void normalizeGradient(float *dx, float *dResidual, const float *dy, const float *x,
@@ -312,10 +252,10 @@ static void normalizeGradient(float *dx, float *dResidual, const float *dy, cons
       gradientRow(KEEL_MASK_OUTPUT, dx + at, more, dy + at, x + at, y + at, channels, pivot, scale,
                   shift, a, b, c);
     else if (mask == KEEL_MASK_RECOMPUTE)
-      gradientRow(KEEL_MASK_RECOMPUTE, dx + at, more, dy + at, x + at, y, channels, pivot, scale,
+      gradientRow(KEEL_MASK_RECOMPUTE, dx + at, more, dy + at, x + at, 0, channels, pivot, scale,
                   shift, a, b, c);
     else
-      gradientRow(KEEL_MASK_NONE, dx + at, more, dy + at, x + at, y, channels, pivot, scale, shift,
+      gradientRow(KEEL_MASK_NONE, dx + at, more, dy + at, x + at, 0, channels, pivot, scale, shift,
                   a, b, c);
   }
 }
@@ -331,26 +271,25 @@ static void transpose(float *target, long targetStride, const float *source, lon
   }
 }
 
-static void scaleFloats(float *target, const float *source, float value, long count) {
-  for (long i = 0; i < count; i++) target[i] = value * source[i];
+static void scaleFloats(float *target, const float *source, float value, long channels) {
+  long c = 0;
+#define BODY(T) STORE(T, target + c, SPLAT(T, value) * LOAD(T, source + c));
+  CHANNELS(BODY)
+#undef BODY
 }
 
-static void sgd(float *w, float *v, const float *g, long count, float rate, float momentum,
+static void sgd(float *w, float *v, const float *g, long channels, float rate, float momentum,
                 float decay, int nesterov) {
-  long i = 0;
-  for (; i + KEEL_WIDTH <= count; i += KEEL_WIDTH) {
-    Vector old = load(w + i);
-    Vector d = load(g + i) + splat(decay) * old;
-    Vector m = splat(momentum) * load(v + i) + d;
-    store(v + i, m);
-    store(w + i, old - splat(rate) * (nesterov ? d + splat(momentum) * m : m));
-  }
-  for (; i < count; i++) {
-    float d = g[i] + decay * w[i];
-    float m = momentum * v[i] + d;
-    v[i] = m;
-    w[i] -= rate * (nesterov ? d + momentum * m : m);
-  }
+  long c = 0;
+#define BODY(T)                                                            \
+  T old = LOAD(T, w + c);                                                  \
+  T d = LOAD(T, g + c) + SPLAT(T, decay) * old;                            \
+  T m = SPLAT(T, momentum) * LOAD(T, v + c) + d;                           \
+  STORE(T, v + c, m);                                                      \
+  if (nesterov) m = d + SPLAT(T, momentum) * m;                            \
+  STORE(T, w + c, old - SPLAT(T, rate) * m);
+  CHANNELS(BODY)
+#undef BODY
 }
 
 #include "windows.h"

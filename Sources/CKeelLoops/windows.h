@@ -1,17 +1,17 @@
 /* The leaf loops over sliding windows. Part of loops.h. */
 
-INLINE void copyFloats(float *to, const float *from, long count) {
-  if (count >= KEEL_WIDTH) {
-    long i = 0;
-    for (; i + KEEL_WIDTH <= count; i += KEEL_WIDTH) store(to + i, load(from + i));
-    if (i < count) store(to + count - KEEL_WIDTH, load(from + count - KEEL_WIDTH));
-  } else {
-    for (long i = 0; i < count; i++) to[i] = from[i];
-  }
+INLINE void copyFloats(float *to, const float *from, long channels) {
+  long c = 0;
+#define BODY(T) STORE(T, to + c, LOAD(T, from + c));
+  CHANNELS(BODY)
+#undef BODY
 }
 
-INLINE void zeroFloats(float *to, long count) {
-  for (long i = 0; i < count; i++) to[i] = 0;
+INLINE void zeroFloats(float *to, long channels) {
+  long c = 0;
+#define BODY(T) STORE(T, to + c, SPLAT(T, 0));
+  CHANNELS(BODY)
+#undef BODY
 }
 
 /* A position of the grid, stepped through in order. */
@@ -116,18 +116,14 @@ INLINE void depthwiseTaps(float *y, const float *source, const float *weight, lo
     store(y + c, s0);
     store(y + c + KEEL_WIDTH, s1);
   }
-  for (; c + KEEL_WIDTH <= channels; c += KEEL_WIDTH) {
-    Vector s = portion ? load(y + c) : splat(0);
-    for (long t = 0; t < taps->count; t++)
-      s += load(source + taps->offset[t] + c) * load(weight + taps->number[t] * channels + c);
-    store(y + c, s);
-  }
-  for (; c < channels; c++) {
-    float s = portion ? y[c] : 0;
-    for (long t = 0; t < taps->count; t++)
-      s += source[taps->offset[t] + c] * weight[taps->number[t] * channels + c];
-    y[c] = s;
-  }
+#define BODY(T)                                                                       \
+  T s = portion ? LOAD(T, y + c) : SPLAT(T, 0);                                       \
+  for (long t = 0; t < taps->count; t++)                                              \
+    s += LOAD(T, source + taps->offset[t] + c) *                                      \
+         LOAD(T, weight + taps->number[t] * channels + c);                            \
+  STORE(T, y + c, s);
+  CHANNELS(BODY)
+#undef BODY
 }
 
 static void depthwise(float *y, const float *source, const float *weight, const KeelWindow *window,
@@ -141,6 +137,14 @@ static void depthwise(float *y, const float *source, const float *weight, const 
   }
 }
 
+/* to += a·b */
+INLINE void multiplyAdd(float *to, const float *a, const float *b, long channels) {
+  long c = 0;
+#define BODY(T) STORE(T, to + c, LOAD(T, to + c) + LOAD(T, a + c) * LOAD(T, b + c));
+  CHANNELS(BODY)
+#undef BODY
+}
+
 static void depthwiseWeight(float *dWeight, const float *source, const float *dy,
                             const KeelWindow *window, long first, long count) {
   const KeelWindow w = *window;
@@ -151,45 +155,51 @@ static void depthwiseWeight(float *dWeight, const float *source, const float *dy
       for (long t = 0; t < taps.count; t++) {
         const float *x = source + taps.offset[t];
         float *to = dWeight + taps.number[t] * w.channels;
-        long c = 0;
-        for (; c + KEEL_WIDTH <= w.channels; c += KEEL_WIDTH)
-          store(to + c, load(to + c) + load(g + c) * load(x + c));
-        for (; c < w.channels; c++) to[c] += g[c] * x[c];
+        multiplyAdd(to, g, x, w.channels);
       }
     });
     advance(&w, &p);
   }
 }
 
-/* The larger; NaN wins, and the first of two NaNs stays. */
-INLINE Vector larger(Vector best, Vector x) {
-  return (((x > best) | (x != x)) & (best == best)) ? x : best;
+/* Whether x takes the place of the best so far: it is larger, or the first NaN. */
+#define WINS(x, best) ((((x) > (best)) | ((x) != (x))) & ((best) == (best)))
+
+INLINE void maximumOfTaps(float *y, const float *source, long channels, const Taps *taps,
+                          int portion) {
+  const float lowest = -__builtin_inff();
+  long c = 0;
+#define BODY(T)                                               \
+  T best = portion ? LOAD(T, y + c) : SPLAT(T, lowest);       \
+  for (long t = 0; t < taps->count; t++) {                    \
+    T x = LOAD(T, source + taps->offset[t] + c);              \
+    best = WINS(x, best) ? x : best;                          \
+  }                                                           \
+  STORE(T, y + c, best);
+  CHANNELS(BODY)
+#undef BODY
 }
-INLINE float larger1(float best, float x) {
-  return (x > best || x != x) && best == best ? x : best;
+
+INLINE void averageOfTaps(float *y, const float *source, long channels, const Taps *taps,
+                          int portion, float factor) {
+  long c = 0;
+#define BODY(T)                                                                \
+  T s = SPLAT(T, 0);                                                           \
+  for (long t = 0; t < taps->count; t++)                                       \
+    s += LOAD(T, source + taps->offset[t] + c);                                \
+  s *= SPLAT(T, factor);                                                       \
+  STORE(T, y + c, portion ? LOAD(T, y + c) + s : s);
+  CHANNELS(BODY)
+#undef BODY
 }
 
 static void poolMaximum(float *y, const float *source, const KeelWindow *window, long first,
                         long count) {
   const KeelWindow w = *window;
   Position p = positionAt(&w, first);
-  const float lowest = -__builtin_inff();
   for (long i = 0; i < count; i++) {
     float *to = y + i * w.channels;
-    FOR_TAPS(&w, p, {
-      long c = 0;
-      for (; c + KEEL_WIDTH <= w.channels; c += KEEL_WIDTH) {
-        Vector best = portion ? load(to + c) : splat(lowest);
-        for (long t = 0; t < taps.count; t++)
-          best = larger(best, load(source + taps.offset[t] + c));
-        store(to + c, best);
-      }
-      for (; c < w.channels; c++) {
-        float best = portion ? to[c] : lowest;
-        for (long t = 0; t < taps.count; t++) best = larger1(best, source[taps.offset[t] + c]);
-        to[c] = best;
-      }
-    });
+    FOR_TAPS(&w, p, maximumOfTaps(to, source, w.channels, &taps, portion));
     advance(&w, &p);
   }
 }
@@ -208,19 +218,7 @@ static void poolAverage(float *y, const float *source, const KeelWindow *window,
   for (long i = 0; i < count; i++) {
     float *to = y + i * w.channels;
     float factor = 1.0f / (float)(divisor ? divisor : pixelsInside(&w, p));
-    FOR_TAPS(&w, p, {
-      long c = 0;
-      for (; c + KEEL_WIDTH <= w.channels; c += KEEL_WIDTH) {
-        Vector s = splat(0);
-        for (long t = 0; t < taps.count; t++) s += load(source + taps.offset[t] + c);
-        store(to + c, portion ? load(to + c) + s * splat(factor) : s * splat(factor));
-      }
-      for (; c < w.channels; c++) {
-        float s = 0;
-        for (long t = 0; t < taps.count; t++) s += source[taps.offset[t] + c];
-        to[c] = portion ? to[c] + s * factor : s * factor;
-      }
-    });
+    FOR_TAPS(&w, p, averageOfTaps(to, source, w.channels, &taps, portion, factor));
     advance(&w, &p);
   }
 }
@@ -242,7 +240,7 @@ static void poolMaximumGradient(float *dx, const float *dy, const float *source,
         Mask winner = (Mask)(0);
         for (long t = 1; t < taps.count; t++) {
           Vector x = load(source + taps.offset[t] + c);
-          Mask wins = ((x > best) | (x != x)) & (best == best);
+          Mask wins = WINS(x, best);
           best = wins ? x : best;
           winner = wins ? (Mask)((int)t) : winner;
         }
@@ -259,7 +257,7 @@ static void poolMaximumGradient(float *dx, const float *dy, const float *source,
       FOR_TAPS(&w, p, {
         for (long t = 0; t < taps.count; t++) {
           float x = source[taps.offset[t] + c];
-          if (winner < 0 || ((x > best || x != x) && best == best)) {
+          if (winner < 0 || WINS(x, best)) {
             best = x;
             winner = taps.offset[t];
           }
@@ -272,6 +270,14 @@ static void poolMaximumGradient(float *dx, const float *dy, const float *source,
   }
 }
 
+/* to += factor·from */
+INLINE void addScaled(float *to, const float *from, float factor, long channels) {
+  long c = 0;
+#define BODY(T) STORE(T, to + c, LOAD(T, to + c) + SPLAT(T, factor) * LOAD(T, from + c));
+  CHANNELS(BODY)
+#undef BODY
+}
+
 static void poolAverageGradient(float *dx, const float *dy, const KeelWindow *window, long first,
                                 long count, long divisor) {
   const KeelWindow w = *window;
@@ -281,11 +287,7 @@ static void poolAverageGradient(float *dx, const float *dy, const KeelWindow *wi
     float factor = 1.0f / (float)(divisor ? divisor : pixelsInside(&w, p));
     FOR_TAPS(&w, p, {
       for (long t = 0; t < taps.count; t++) {
-        float *to = dx + taps.offset[t];
-        long c = 0;
-        for (; c + KEEL_WIDTH <= w.channels; c += KEEL_WIDTH)
-          store(to + c, load(to + c) + load(g + c) * splat(factor));
-        for (; c < w.channels; c++) to[c] += g[c] * factor;
+        addScaled(dx + taps.offset[t], g, factor, w.channels);
       }
       (void)portion;
     });

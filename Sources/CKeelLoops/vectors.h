@@ -1,0 +1,42 @@
+/* Vectors of the level's width and the shorter ones that finish a row of channels. Part of loops.h. */
+
+typedef float Vector __attribute__((ext_vector_type(KEEL_WIDTH)));
+typedef float VectorU __attribute__((ext_vector_type(KEEL_WIDTH), aligned(4)));
+typedef int Mask __attribute__((ext_vector_type(KEEL_WIDTH)));
+#if KEEL_WIDTH >= 8
+typedef float Half __attribute__((ext_vector_type(KEEL_WIDTH / 2)));
+typedef float HalfU __attribute__((ext_vector_type(KEEL_WIDTH / 2), aligned(4)));
+#endif
+#if KEEL_WIDTH >= 16
+typedef float Quarter __attribute__((ext_vector_type(KEEL_WIDTH / 4)));
+typedef float QuarterU __attribute__((ext_vector_type(KEEL_WIDTH / 4), aligned(4)));
+#endif
+typedef float Single;
+typedef float SingleU;
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* For T one of Vector, Half, Quarter, Single. */
+#define LOAD(T, p) ((T)(*(const T##U *)(p)))
+#define STORE(T, p, v) (*(T##U *)(p) = (v))
+#define SPLAT(T, x) ((T)(x))
+/* x where x > 0 or x is NaN, else 0. */
+#define POSITIVE(T, x) (((x) <= SPLAT(T, 0)) ? SPLAT(T, 0) : (x))
+#define LENGTH(T) ((long)(sizeof(T) / sizeof(float)))
+
+/* Runs BODY(T) for channels c to c + LENGTH(T) while they fit. */
+#define STEPS(T, BODY) \
+  for (; c + LENGTH(T) <= channels; c += LENGTH(T)) { BODY(T) }
+#if KEEL_WIDTH >= 16
+#define SHORT_STEPS(BODY) STEPS(Half, BODY) STEPS(Quarter, BODY)
+#elif KEEL_WIDTH >= 8
+#define SHORT_STEPS(BODY) STEPS(Half, BODY)
+#else
+#define SHORT_STEPS(BODY)
+#endif
+/* Runs BODY(T) over the channels from c on: whole vectors, then shorter ones, then single floats. */
+#define CHANNELS(BODY) STEPS(Vector, BODY) SHORT_STEPS(BODY) STEPS(Single, BODY)
+
+INLINE Vector load(const float *p) { return LOAD(Vector, p); }
+INLINE void store(float *p, Vector v) { STORE(Vector, p, v); }
+INLINE Vector splat(float x) { return SPLAT(Vector, x); }
