@@ -48,7 +48,9 @@ let package = Package(
       name: "KeelData", dependencies: ["KeelTensor", "CKeelDigits"], swiftSettings: settings),
     .target(
       name: "KeelTraining",
-      dependencies: ["KeelExecution", "KeelLayers", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "KeelExecution", "KeelLayers", .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: settings),
     .target(
       name: "Keel",
@@ -62,6 +64,7 @@ let package = Package(
       dependencies: [
         "Keel", "KeelReference", "KeelData",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
 

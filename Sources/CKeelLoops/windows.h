@@ -35,28 +35,53 @@ INLINE void advance(const KeelWindow *w, Position *p) {
   }
 }
 
+/* One gathered row where some taps lie outside the source. */
+INLINE float *gatherEdge(float *to, const float *image, const KeelWindow *w, Position p) {
+  for (long r = 0; r < w->runCount; r++) {
+    long taps = w->runTaps[r];
+    long y = p.y * w->stepY + w->runY[r];
+    long x = p.x * w->stepX + w->runX[r];
+    long low = x < 0 ? -x : 0;
+    long high = w->sourceWidth - x < taps ? w->sourceWidth - x : taps;
+    if (y < 0 || y >= w->sourceHeight || high <= low) {
+      zeroFloats(to, taps * w->channels);
+    } else {
+      if (low > 0) zeroFloats(to, low * w->channels);
+      copyFloats(to + low * w->channels, image + (y * w->sourceWidth + x + low) * w->sourceStride,
+                 (high - low) * w->channels);
+      if (high < taps) zeroFloats(to + high * w->channels, (taps - high) * w->channels);
+    }
+    to += taps * w->channels;
+  }
+  return to;
+}
+
 static void gather(float *columns, const float *source, const KeelWindow *window, long first,
                    long count) {
   const KeelWindow w = *window;
+  /* The positions whose windows lie inside: rows top..bottom, columns left..right of the source. */
+  long top = 0, bottom = 0, left = 0, right = 0;
+  for (long r = 0; r < w.runCount; r++) {
+    if (w.runY[r] < top) top = w.runY[r];
+    if (w.runY[r] > bottom) bottom = w.runY[r];
+    if (w.runX[r] < left) left = w.runX[r];
+    if (w.runX[r] + w.runTaps[r] - 1 > right) right = w.runX[r] + w.runTaps[r] - 1;
+  }
   Position p = positionAt(&w, first);
   float *to = columns;
   for (long i = 0; i < count; i++) {
     const float *image = source + p.image * w.sourceHeight * w.sourceWidth * w.sourceStride;
-    for (long r = 0; r < w.runCount; r++) {
-      long taps = w.runTaps[r];
-      long y = p.y * w.stepY + w.runY[r];
-      long x = p.x * w.stepX + w.runX[r];
-      long low = x < 0 ? -x : 0;
-      long high = w.sourceWidth - x < taps ? w.sourceWidth - x : taps;
-      if (y < 0 || y >= w.sourceHeight || high <= low) {
-        zeroFloats(to, taps * w.channels);
-      } else {
-        if (low > 0) zeroFloats(to, low * w.channels);
-        copyFloats(to + low * w.channels, image + (y * w.sourceWidth + x + low) * w.sourceStride,
-                   (high - low) * w.channels);
-        if (high < taps) zeroFloats(to + high * w.channels, (taps - high) * w.channels);
+    long y = p.y * w.stepY, x = p.x * w.stepX;
+    if (y + top >= 0 && y + bottom < w.sourceHeight && x + left >= 0 &&
+        x + right < w.sourceWidth) {
+      const float *center = image + (y * w.sourceWidth + x) * w.sourceStride;
+      for (long r = 0; r < w.runCount; r++) {
+        long length = w.runTaps[r] * w.channels;
+        copyFloats(to, center + (w.runY[r] * w.sourceWidth + w.runX[r]) * w.sourceStride, length);
+        to += length;
       }
-      to += taps * w.channels;
+    } else {
+      to = gatherEdge(to, image, &w, p);
     }
     advance(&w, &p);
   }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Keel
+import Logging
 
 /// The `keel` command.
 @main
@@ -17,6 +18,12 @@ struct KeelCommand: ParsableCommand {
     subcommands: [Demo.self, Bench.self, Doctor.self])
 
   static func main() {
+    let level = KeelEnvironment.current.logLevel.flatMap { Logger.Level(rawValue: $0.lowercased()) }
+    LoggingSystem.bootstrap { label in
+      var handler = StreamLogHandler.standardError(label: label)
+      handler.logLevel = level ?? .warning
+      return handler
+    }
     do {
       var command = try parseAsRoot()
       try command.run()

@@ -2,6 +2,7 @@ internal import KeelExecution
 public import KeelGraph
 internal import KeelKernels
 public import KeelTensor
+internal import Logging
 
 /// Trains a graph on labelled samples: batches in a seeded order, gradients by a plan, steps by SGD,
 /// running statistics by the graph's own updates, progress by callback.
@@ -40,6 +41,7 @@ public final class Trainer {
   private let workspace: Workspace
   private let trainable: [String]
   private var velocities: [String: Tensor] = [:]
+  private let logger = Logger(label: "keel.training")
 
   /// Prepares a training.
   /// - Throws: `KeelError` for names that the graph lacks, shapes that do not fit, or an operation that
@@ -78,6 +80,12 @@ public final class Trainer {
     self.optimizer = optimizer
     self.names = names
     self.seed = seed
+    logger.debug(
+      "plan",
+      metadata: [
+        "steps": "\(plan.stepCount)", "weights": "\(trainable.count)",
+        "workspaceBytes": "\(plan.byteCount)",
+      ])
   }
 
   /// Every weight's present contents, running statistics too.
@@ -112,8 +120,9 @@ public final class Trainer {
             .init(index: step, count: stepCount, epoch: epoch, loss: loss, learningRate: rate)))
         step += 1
       }
-      try report(
-        .epoch(.init(index: epoch, count: epochs, meanLoss: total / Double(batches.batchCount))))
+      let meanLoss = total / Double(batches.batchCount)
+      logger.debug("epoch", metadata: ["index": "\(epoch)", "meanLoss": "\(meanLoss)"])
+      try report(.epoch(.init(index: epoch, count: epochs, meanLoss: meanLoss)))
     }
   }
 

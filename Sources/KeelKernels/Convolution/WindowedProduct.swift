@@ -60,6 +60,16 @@ internal struct WindowedProduct: Sendable {
         packedOffset: offset)
     }
     packedCount = offset
+    scratchPerWorker =
+      phases.map { phase in
+        let finished = phase.geometry.isWhole ? 0 : phase.tiles.largest * groups * outputsPerGroup
+        return Self.gatheredCount(phase, readsSource) + (finished + 15) / 16 * 16
+      }.max() ?? 0
+  }
+
+  /// The floats of a gathered tile, rounded up to a cache line.
+  private static func gatheredCount(_ phase: Phase, _ readsSource: Bool) -> Int {
+    readsSource ? 0 : (phase.tiles.largest * phase.product.k + 15) / 16 * 16
   }
 
   /// The floats of the packed weight.
@@ -67,14 +77,7 @@ internal struct WindowedProduct: Sendable {
 
   /// The floats of scratch memory for one worker: the gathered tile, and the finished tile where pixels
   /// of the result do not follow each other.
-  var scratchPerWorker: Int {
-    phases.map { phase in
-      let gathered = readsSource ? 0 : phase.tiles.largest * phase.product.k
-      let finished =
-        phase.geometry.isWhole ? 0 : phase.tiles.largest * groups * outputsPerGroup
-      return (gathered + 15) / 16 * 16 + (finished + 15) / 16 * 16
-    }.max() ?? 0
-  }
+  let scratchPerWorker: Int
 
   /// Computes every pixel of the result.
   /// - Precondition: `scratch` has `scratchPerWorker` floats for each worker.
@@ -82,7 +85,6 @@ internal struct WindowedProduct: Sendable {
     source: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
-    let scratchPerWorker = scratchPerWorker
     for phase in phases {
       let panelTasks = phase.panelTasks
       let work = phase.tiles.rows * groups * phase.product.n * phase.product.k
@@ -127,8 +129,7 @@ internal struct WindowedProduct: Sendable {
   ) {
     let stride = groups * outputsPerGroup
     let hasTaps = !phase.geometry.window.taps.isEmpty
-    let gathered = (readsSource ? 0 : phase.tiles.largest * phase.product.k + 15) / 16 * 16
-    let finished = memory + gathered
+    let finished = memory + Self.gatheredCount(phase, readsSource)
     let low = phase.product.columns(ofPanel: panels.lowerBound).lowerBound
     let high = phase.product.columns(ofPanel: panels.upperBound - 1).upperBound
     if hasTaps {
