@@ -11,6 +11,8 @@ rm -rf "$scratch/keel" "$scratch/example" "$scratch/security"
 git clone --quiet . "$scratch/keel"
 git -C "$scratch/keel" tag --force 0.1.0 >/dev/null
 
-KEEL_URL="file://$scratch/keel" swift run -c release \
-  --package-path "$scratch/keel/Examples/LinkKeel" \
-  --scratch-path "$scratch/example" --security-path "$scratch/security" LinkKeel
+for program in LinkKeel TenLines; do
+  KEEL_URL="file://$scratch/keel" swift run -c release \
+    --package-path "$scratch/keel/Examples/LinkKeel" \
+    --scratch-path "$scratch/example" --security-path "$scratch/security" $program
+done

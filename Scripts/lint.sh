@@ -74,4 +74,9 @@ if command -v python3 >/dev/null; then
   Scripts/make-digits.py --check || found=1
 fi
 
+# 7. The ten lines of the README are those that are built.
+awk '/^```swift/ { block++; next } /^```$/ { if (block == 1) exit } block == 1' README.md |
+  diff -q - Examples/LinkKeel/Sources/TenLines/main.swift >/dev/null ||
+  report "README: its first Swift block differs from Examples/LinkKeel/Sources/TenLines/main.swift"
+
 exit "$found"
