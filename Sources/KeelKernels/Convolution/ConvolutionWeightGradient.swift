@@ -17,6 +17,8 @@ public struct ConvolutionWeightGradient: Sendable {
   private let slices: RowTiles
   private let blocks: [Block]
   private let tileRows: Int
+  /// The floats of a worker's gathered tile. Kept, because runs need it and must not allocate.
+  private let tileCount: Int
 
   /// Some rows of a kernel's taps: a task of its own, because its columns of dWeight are its own.
   private struct Block: Sendable {
@@ -48,6 +50,7 @@ public struct ConvolutionWeightGradient: Sendable {
     self.blocks = blocks
     let columns = blocks.map(\.window.columnCount).max() ?? 1
     tileRows = max(16, min(256, WindowedProduct.tileLimit / columns))
+    tileCount = depthwise ? 0 : (tileRows * columns + 15) / 16 * 16
     let rows = batch * geometry.outputPositions
     let wanted = min(8, max(1, rows / tileRows))
     let affordable = max(2, 4_194_304 / geometry.weightCount)
@@ -56,11 +59,6 @@ public struct ConvolutionWeightGradient: Sendable {
   }
 
   private var partialCount: Int { (geometry.weightCount + 15) / 16 * 16 }
-
-  private var tileCount: Int {
-    geometry.isDepthwise
-      ? 0 : (tileRows * (blocks.map(\.window.columnCount).max() ?? 0) + 15) / 16 * 16
-  }
 
   /// The floats of workspace that a run needs: a sum for each slice, and each worker's tile.
   public func workspaceCount(_ parallelism: Parallelism) -> Int {

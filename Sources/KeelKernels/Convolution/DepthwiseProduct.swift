@@ -15,18 +15,19 @@ internal struct DepthwiseProduct: Sendable {
     self.channels = channels
     self.taps = taps
     self.phases = phases
-    tiles = phases.map {
+    let tiles = phases.map {
       RowTiles(rows: batch * $0.window.positionsPerImage, target: Self.positionsPerTask)
     }
+    self.tiles = tiles
+    scratchPerWorker =
+      zip(phases, tiles).map { $0.isWhole ? 0 : $1.largest * channels }.max() ?? 0
   }
 
   /// The floats of the packed weight: taps × channels for each phase.
   var packedCount: Int { phases.reduce(0) { $0 + $1.window.taps.count * channels } }
 
-  /// The floats of scratch memory for one worker.
-  var scratchPerWorker: Int {
-    zip(phases, tiles).map { $0.isWhole ? 0 : $1.largest * channels }.max() ?? 0
-  }
+  /// The floats of scratch memory for one worker. Kept, because runs need it and must not allocate.
+  let scratchPerWorker: Int
 
   /// Packs weight C×kH×kW×1 as taps × channels, in the order of each phase's taps.
   func pack(_ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>) {
@@ -43,7 +44,6 @@ internal struct DepthwiseProduct: Sendable {
     source: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
-    let scratchPerWorker = scratchPerWorker
     var weight = packed
     for (phase, tiles) in zip(phases, tiles) {
       let phaseWeight = weight

@@ -60,21 +60,20 @@ internal struct WindowedProduct: Sendable {
         packedOffset: offset)
     }
     packedCount = offset
+    scratchPerWorker =
+      phases.map { phase in
+        let gathered = readsSource ? 0 : phase.tiles.largest * phase.product.k
+        let finished = phase.geometry.isWhole ? 0 : phase.tiles.largest * groups * outputsPerGroup
+        return (gathered + 15) / 16 * 16 + (finished + 15) / 16 * 16
+      }.max() ?? 0
   }
 
   /// The floats of the packed weight.
   let packedCount: Int
 
   /// The floats of scratch memory for one worker: the gathered tile, and the finished tile where pixels
-  /// of the result do not follow each other.
-  var scratchPerWorker: Int {
-    phases.map { phase in
-      let gathered = readsSource ? 0 : phase.tiles.largest * phase.product.k
-      let finished =
-        phase.geometry.isWhole ? 0 : phase.tiles.largest * groups * outputsPerGroup
-      return (gathered + 15) / 16 * 16 + (finished + 15) / 16 * 16
-    }.max() ?? 0
-  }
+  /// of the result do not follow each other. Kept, because runs need it and must not allocate.
+  let scratchPerWorker: Int
 
   /// Computes every pixel of the result.
   /// - Precondition: `scratch` has `scratchPerWorker` floats for each worker.
@@ -82,7 +81,6 @@ internal struct WindowedProduct: Sendable {
     source: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
-    let scratchPerWorker = scratchPerWorker
     for phase in phases {
       let panelTasks = phase.panelTasks
       let work = phase.tiles.rows * groups * phase.product.n * phase.product.k
