@@ -80,7 +80,7 @@ public struct Plan: Sendable {
     _ graph: Graph, inputShapes: [String: Shape], options: PlanOptions = PlanOptions()
   ) throws(KeelError) {
     var editor = GraphEditor(graph)
-    if options.weights == .constant { editor.updates = [] }
+    if options.weights == .constant { editor.updates = [] } else { editor.keepChangingWeights() }
     let graph = try editor.finish()
     var layout = try PlanLayout(graph, inputShapes: inputShapes, options: options)
     self.graph = graph
