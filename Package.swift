@@ -72,6 +72,8 @@ let package = Package(
     .target(
       name: "KeelTestSupport", dependencies: ["KeelGraph", "KeelReference"],
       path: "Tests/KeelTestSupport", swiftSettings: settings),
+    // Counts allocations: linked into the tests, it stands before the C library's malloc.
+    .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
       name: "KeelTensorTests", dependencies: ["KeelTensor", "KeelTestSupport"],
       swiftSettings: settings),
@@ -85,11 +87,16 @@ let package = Package(
       name: "KeelLinearAlgebraTests", dependencies: ["KeelLinearAlgebra", "KeelTestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "KeelKernelsTests", dependencies: ["KeelKernels", "KeelTestSupport"],
+      name: "KeelKernelsTests",
+      dependencies: [
+        "KeelKernels", "KeelGraph", "KeelReference", "KeelTestSupport", "CAllocationCounter",
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "KeelExecutionTests",
-      dependencies: ["KeelExecution", "KeelLayers", "KeelReference", "KeelTestSupport"],
+      dependencies: [
+        "KeelExecution", "KeelLayers", "KeelReference", "KeelTestSupport", "CAllocationCounter",
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "KeelLayersTests", dependencies: ["KeelLayers", "KeelTestSupport"],

@@ -46,6 +46,10 @@ public struct Interpreter: Sendable {
       for output in node.outputs {
         shapes.append(try graph.type(of: output).shape(binding: symbols))
       }
+      if case .reshape = node.primitive {
+        values[node.outputs[0].index] = try operands[0].reshaped(to: shapes[0])
+        continue
+      }
       let results = try run(node, operands, shapes)
       for (output, result) in zip(node.outputs, results) {
         values[output.index] = .float32(result)
@@ -78,6 +82,15 @@ public struct Interpreter: Sendable {
 }
 
 extension TensorValue {
+  /// The same elements, of whatever type, under another shape.
+  fileprivate func reshaped(to shape: Shape) throws(KeelError) -> TensorValue {
+    switch self {
+    case .float32(let tensor): .float32(try tensor.reshaped(to: shape))
+    case .int64(let tensor): .int64(try tensor.reshaped(to: shape))
+    case .bool(let tensor): .bool(try tensor.reshaped(to: shape))
+    }
+  }
+
   /// The address of the first element, valid while the value is alive; only read.
   fileprivate var address: UnsafeMutableRawPointer {
     switch self {

@@ -27,7 +27,8 @@ public struct PlanOptions: Sendable {
 /// A graph made ready to run for fixed shapes: kernels chosen, weights packed, memory laid out.
 ///
 /// A plan never changes and can be run from many threads at once, each with a workspace of its own. A run
-/// allocates nothing, and its results are bitwise the same for any number of threads.
+/// allocates nothing (with several threads: nothing but the few words with which Dispatch starts them),
+/// and its results are bitwise the same for any number of threads.
 public struct Plan: Sendable {
   internal struct Step: Sendable {
     let node: Node
@@ -62,9 +63,13 @@ public struct Plan: Sendable {
   internal let outputs: [String: Port]
   internal let weights: [String: Port]
   internal let updates: [(weight: Port, value: Port)]
-  internal let constants: [Tensor]
+  package let constants: [Tensor]
   internal let scratchOffset: Int
   internal let workspaceByteCount: Int
+  private let identity = Identity()
+
+  /// What tells plans apart.
+  private final class Identity: Sendable {}
 
   /// The bytes of memory for values between operations.
   public let arenaByteCount: Int
@@ -80,7 +85,7 @@ public struct Plan: Sendable {
     _ graph: Graph, inputShapes: [String: Shape], options: PlanOptions = PlanOptions()
   ) throws(KeelError) {
     var editor = GraphEditor(graph)
-    if options.weights == .constant { editor.updates = [] }
+    if options.weights == .constant { editor.updates = [] } else { editor.keepChangingWeights() }
     let graph = try editor.finish()
     var layout = try PlanLayout(graph, inputShapes: inputShapes, options: options)
     self.graph = graph
@@ -105,6 +110,9 @@ public struct Plan: Sendable {
   ///   out of range; the workspace's outputs are then undefined, and no update is made.
   /// - Precondition: the workspace is this plan's.
   public func run(_ workspace: Workspace) throws(KeelError) {
+    precondition(
+      workspace.plan.identity === identity,
+      "workspace: expected one that this plan made, found another plan's")
     for index in steps.indices { try runStep(index, workspace) }
     workspace.applyUpdates()
   }
@@ -112,6 +120,11 @@ public struct Plan: Sendable {
   /// Runs one step, for those who time them.
   package func runStep(_ index: Int, _ workspace: Workspace) throws(KeelError) {
     try steps[index].kernel.run(workspace.operands[index], options.parallelism)
+  }
+
+  /// The operation and layer of a step.
+  package func stepName(_ index: Int) -> String {
+    "\(steps[index].node.primitive.name) \(steps[index].node.label)"
   }
 
   /// The number of steps.

@@ -6,7 +6,7 @@ public import KeelTensor
 ///
 /// Not Sendable on purpose: each thread that runs a plan has a workspace of its own.
 public final class Workspace {
-  private let plan: Plan
+  internal let plan: Plan
   private let memory: UnsafeMutableRawPointer
   internal let operands: [Operands]
 

@@ -67,6 +67,11 @@ public struct Graph: Sendable {
     public let name: String
     /// The value.
     public let value: ValueID
+
+    package init(name: String, value: ValueID) {
+      self.name = name
+      self.value = value
+    }
   }
 
   /// A new value for a weight, to be taken after a run.
@@ -75,6 +80,11 @@ public struct Graph: Sendable {
     public let weight: String
     /// The new value.
     public let value: ValueID
+
+    package init(weight: String, value: ValueID) {
+      self.weight = weight
+      self.value = value
+    }
   }
 
   /// The type of every value, by `ValueID.index`.

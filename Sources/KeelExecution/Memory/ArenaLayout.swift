@@ -2,12 +2,18 @@
 ///
 /// Greedy: the largest buffer first, each at the lowest offset at which it overlaps no buffer that is
 /// alive at the same time. Offsets are multiples of 64 bytes.
-internal struct ArenaLayout: Sendable {
+package struct ArenaLayout: Sendable {
   /// A buffer, alive from the step that writes it to the last that reads it.
-  struct Buffer: Hashable, Sendable {
-    var byteCount: Int
-    var firstStep: Int
-    var lastStep: Int
+  package struct Buffer: Hashable, Sendable {
+    package var byteCount: Int
+    package var firstStep: Int
+    package var lastStep: Int
+
+    package init(byteCount: Int, firstStep: Int, lastStep: Int) {
+      self.byteCount = byteCount
+      self.firstStep = firstStep
+      self.lastStep = lastStep
+    }
 
     fileprivate func isAliveWith(_ other: Buffer) -> Bool {
       firstStep <= other.lastStep && other.firstStep <= lastStep
@@ -15,11 +21,11 @@ internal struct ArenaLayout: Sendable {
   }
 
   /// The offset of each buffer, in bytes.
-  let offsets: [Int]
+  package let offsets: [Int]
   /// The size of the arena, in bytes.
-  let byteCount: Int
+  package let byteCount: Int
 
-  init(_ buffers: [Buffer]) {
+  package init(_ buffers: [Buffer]) {
     var offsets = [Int](repeating: 0, count: buffers.count)
     var placed: [Int] = []
     var total = 0
@@ -43,5 +49,5 @@ internal struct ArenaLayout: Sendable {
   }
 
   /// A size rounded up to whole cache lines.
-  static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
+  package static func aligned(_ byteCount: Int) -> Int { (byteCount + 63) / 64 * 64 }
 }

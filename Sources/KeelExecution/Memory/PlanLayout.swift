@@ -57,7 +57,8 @@ internal struct PlanLayout {
     scratchOffset = end + arena.byteCount
   }
 
-  /// Prepares the kernels of all nodes. A constant that its kernel has packed is not kept beside it.
+  /// Prepares the kernels of all nodes. Constants are the graph's tensors, shared and not copied; what
+  /// kernels pack is theirs.
   mutating func makeSteps() throws(KeelError) -> [Plan.Step] {
     var steps: [Plan.Step] = []
     for node in graph.nodes {

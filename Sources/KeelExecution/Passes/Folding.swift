@@ -40,6 +40,9 @@ internal enum Folding {
     guard numbers.allSatisfy({ editor.weight(norm.inputs[$0]) != nil }) else {
       return refuse("its numbers are not weights of the graph")
     }
+    guard numbers.allSatisfy({ !isUpdated(norm.inputs[$0], editor) }) else {
+      return refuse("its numbers change after each run")
+    }
     guard let producer = editor.producer(of: norm.inputs[0]), let node = editor.nodes[producer]
     else { return refuse("nothing before it has weights") }
     let epilogue: Epilogue
@@ -56,7 +59,16 @@ internal enum Folding {
     guard node.inputs.dropFirst().allSatisfy({ editor.weight($0) != nil }) else {
       return refuse("the weight of \(node.label) is computed")
     }
+    guard node.inputs.dropFirst().allSatisfy({ !isUpdated($0, editor) }) else {
+      return refuse("the weight of \(node.label) changes after each run")
+    }
     return .success(producer)
+  }
+
+  /// Whether the graph gives a weight a new value after each run, which would undo a fold or be lost in it.
+  private static func isUpdated(_ value: ValueID, _ editor: GraphEditor) -> Bool {
+    guard let name = editor.weight(value)?.name else { return false }
+    return editor.updates.contains { $0.weight == name }
   }
 
   private static func fold(

@@ -37,7 +37,8 @@ internal enum Fusion {
     let hosts = [0, 1].compactMap { operand -> (operand: Int, producer: Int, target: Node)? in
       guard node.inputs[0] != node.inputs[1],
         let (producer, target) = host(of: node.inputs[operand], editor),
-        let epilogue = target.primitive.epilogue, !epilogue.hasResidual
+        let epilogue = target.primitive.epilogue, !epilogue.hasResidual,
+        !leads(Array(target.outputs.dropFirst()), to: node.inputs[1 - operand], editor)
       else { return nil }
       return (operand, producer, target)
     }
@@ -64,6 +65,23 @@ internal enum Fusion {
       let epilogue = node.primitive.epilogue, epilogue.activation == nil
     else { return nil }
     return (producer, node)
+  }
+
+  /// Whether a value is made from one of the others: the moments of a batch norm may lead to the other
+  /// operand of the add behind it, and the norm would wait for itself.
+  private static func leads(_ values: [ValueID], to target: ValueID, _ editor: GraphEditor) -> Bool
+  {
+    var waiting = values
+    var seen = Set(values)
+    while let value = waiting.popLast() {
+      if value == target { return true }
+      for consumer in editor.consumers(of: value) {
+        for output in editor.nodes[consumer]!.outputs where seen.insert(output).inserted {
+          waiting.append(output)
+        }
+      }
+    }
+    return false
   }
 
   private static func replace(

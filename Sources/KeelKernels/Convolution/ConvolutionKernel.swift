@@ -23,8 +23,8 @@ public struct ConvolutionKernel: Sendable {
 
   /// Prepares a convolution.
   /// - Parameter algorithm: pins an algorithm; nil takes the first that serves the geometry.
-  /// - Throws: `KeelError` of kind `argument` for a batch below 1, or an algorithm that does not serve
-  ///   the geometry.
+  /// - Throws: `KeelError` of kind `shape` for a batch below 1, of kind `argument` for an algorithm that
+  ///   does not serve the geometry.
   public init(
     _ geometry: ConvolutionGeometry, batch: Int, algorithm: ConvolutionAlgorithm? = nil
   ) throws(KeelError) {

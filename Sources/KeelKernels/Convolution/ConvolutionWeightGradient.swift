@@ -17,6 +17,8 @@ public struct ConvolutionWeightGradient: Sendable {
   private let slices: RowTiles
   private let blocks: [Block]
   private let tileRows: Int
+  /// The floats of a worker's gathered tile. Kept, because runs need it and must not allocate.
+  private let tileCount: Int
 
   /// Some rows of a kernel's taps: a task of its own, because its columns of dWeight are its own.
   private struct Block: Sendable {
@@ -48,6 +50,7 @@ public struct ConvolutionWeightGradient: Sendable {
     self.blocks = blocks
     let columns = blocks.map(\.window.columnCount).max() ?? 1
     tileRows = max(16, min(256, WindowedProduct.tileLimit / columns))
+    tileCount = depthwise || geometry.isPointwise ? 0 : (tileRows * columns + 15) / 16 * 16
     let rows = batch * geometry.outputPositions
     let wanted = min(8, max(1, rows / tileRows))
     let affordable = max(2, 4_194_304 / geometry.weightCount)
@@ -56,11 +59,6 @@ public struct ConvolutionWeightGradient: Sendable {
   }
 
   private var partialCount: Int { (geometry.weightCount + 15) / 16 * 16 }
-
-  private var tileCount: Int {
-    geometry.isDepthwise
-      ? 0 : (tileRows * (blocks.map(\.window.columnCount).max() ?? 0) + 15) / 16 * 16
-  }
 
   /// The floats of workspace that a run needs: a sum for each slice, and each worker's tile.
   public func workspaceCount(_ parallelism: Parallelism) -> Int {
@@ -119,17 +117,23 @@ public struct ConvolutionWeightGradient: Sendable {
     let k = geometry.reductionLength
     let width = block.window.columnCount
     for group in 0..<geometry.groups {
+      let source = x + group * geometry.inputChannelsPerGroup
       var first = rows.lowerBound
       while first < rows.upperBound {
         let count = min(tileRows, rows.upperBound - first)
-        withUnsafePointer(to: block.window.leaf) {
-          loops.gather(columns, x + group * geometry.inputChannelsPerGroup, $0, first, count)
+        // A pointwise convolution's columns are x itself.
+        var b = source + first * geometry.inputChannels
+        if !geometry.isPointwise {
+          withUnsafePointer(to: block.window.leaf) {
+            loops.gather(columns, source, $0, first, count)
+          }
+          b = UnsafePointer(columns)
         }
         // M = Cout/G, N = the block's columns, K = the tile's rows.
         gemm(
           true, false, m: outputs, n: width, k: count, alpha: 1,
           a: dy + first * geometry.outputChannels + group * outputs, lda: geometry.outputChannels,
-          b: columns, ldb: width, beta: first == rows.lowerBound ? 0 : 1,
+          b: b, ldb: geometry.isPointwise ? geometry.inputChannels : width, beta: first == rows.lowerBound ? 0 : 1,
           c: sum + group * outputs * k + block.firstColumn, ldc: k)
         first += count
       }

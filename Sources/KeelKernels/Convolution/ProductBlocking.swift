@@ -7,18 +7,18 @@ internal import KeelLinearAlgebra
 /// half of it. Elsewhere each call packs both operands, so calls are as large as their tile allows.
 /// The cut depends on the product's extents and the build of OpenBLAS only, never on the number of
 /// threads.
-internal struct ProductBlocking: Hashable, Sendable {
+package struct ProductBlocking: Hashable, Sendable {
   /// Columns of a panel of B: each panel is stored as k rows of this many floats.
-  let panelWidth: Int
+  package let panelWidth: Int
   /// Rows of B that one call takes.
-  let depth: Int
+  package let depth: Int
   /// The rows of A and C that one task should take.
-  let rows: Int
+  package let rows: Int
 
   /// The largest m·n·k of OpenBLAS's path without packing.
-  static let smallProduct = 1_000_000
+  package static let smallProduct = 1_000_000
 
-  init(n: Int, k: Int, smallPath: Bool = BLASInfo.hasSmallMatrixPath) {
+  package init(n: Int, k: Int, smallPath: Bool = BLASInfo.hasSmallMatrixPath) {
     if smallPath {
       panelWidth = Self.evenPart(of: n, atMost: 64, multiple: 16)
       depth = Self.evenPart(of: k, atMost: 384, multiple: 8)
@@ -33,7 +33,7 @@ internal struct ProductBlocking: Hashable, Sendable {
 
   /// The largest size of equal parts that cut `total` into pieces of at most `limit`, rounded up to a
   /// multiple.
-  static func evenPart(of total: Int, atMost limit: Int, multiple: Int) -> Int {
+  package static func evenPart(of total: Int, atMost limit: Int, multiple: Int) -> Int {
     let parts = (total + limit - 1) / limit
     let size = (total + parts - 1) / parts
     return min(total, (size + multiple - 1) / multiple * multiple)

@@ -1,17 +1,17 @@
 /// Rows cut into tiles of nearly equal size; the cut depends on the sizes only.
-internal struct RowTiles: Hashable, Sendable {
-  let rows: Int
-  let count: Int
+package struct RowTiles: Hashable, Sendable {
+  package let rows: Int
+  package let count: Int
 
-  init(rows: Int, target: Int) {
+  package init(rows: Int, target: Int) {
     self.rows = rows
     count = rows == 0 ? 0 : (rows + target - 1) / target
   }
 
   /// The largest tile.
-  var largest: Int { count == 0 ? 0 : (rows + count - 1) / count }
+  package var largest: Int { count == 0 ? 0 : (rows + count - 1) / count }
 
-  subscript(tile: Int) -> Range<Int> {
+  package subscript(tile: Int) -> Range<Int> {
     let (size, extra) = rows.quotientAndRemainder(dividingBy: count)
     let first = tile * size + min(tile, extra)
     return first..<first + size + (tile < extra ? 1 : 0)

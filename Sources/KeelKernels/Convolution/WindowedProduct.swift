@@ -76,7 +76,7 @@ internal struct WindowedProduct: Sendable {
   let packedCount: Int
 
   /// The floats of scratch memory for one worker: the gathered tile, and the finished tile where pixels
-  /// of the result do not follow each other.
+  /// of the result do not follow each other. Kept, because runs need it and must not allocate.
   let scratchPerWorker: Int
 
   /// Computes every pixel of the result.

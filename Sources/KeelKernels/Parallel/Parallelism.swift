@@ -22,7 +22,7 @@ public struct Parallelism: Sendable, Hashable {
   ///   - body: called with the task and the number of the worker (0..<threadCount), which tells apart
   ///     scratch memory. It runs on several threads at once: what it writes must depend on the task or
   ///     the worker alone.
-  internal func forEach(_ count: Int, work: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
+  package func forEach(_ count: Int, work: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
     let workers = min(threadCount, count)
     guard workers > 1, work >= Self.worthwhileWork else {
       for task in 0..<count { body(task, 0) }
@@ -42,7 +42,7 @@ public struct Parallelism: Sendable, Hashable {
   }
 
   /// About 20 µs of one core's arithmetic.
-  internal static let worthwhileWork = 1_000_000
+  package static let worthwhileWork = 1_000_000
 }
 
 /// A kernel's body on its way to several threads.

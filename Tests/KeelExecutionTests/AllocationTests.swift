@@ -1,0 +1,117 @@
+import CAllocationCounter
+import KeelExecution
+import KeelGraph
+import KeelKernels
+import KeelLayers
+import KeelTensor
+import KeelTestSupport
+import Testing
+
+/// Class allocation: running a plan allocates nothing.
+///
+/// Counted on the calling thread, so that other tests do not count. With one thread that is everything,
+/// and it is none. With more, the tasks that other threads take run the same closures as with one; the
+/// caller allocates what it takes to hand a closure to Dispatch, which `allocationsOfARegion` bounds.
+@Suite(.enabled(if: keel_counts_allocations() != 0, "needs glibc"))
+struct AllocationTests {
+  /// The most that a step may allocate: Dispatch's share of a parallel region, four times (the input
+  /// gradient of a convolution of stride 2 has a region for each class of pixels).
+  private func limit(threads: Int) -> UInt { threads == 1 ? 0 : 4 * UInt(threads + 3) }
+
+  struct Case: Sendable, CustomTestStringConvertible {
+    let name: String
+    let weights: PlanOptions.Weights
+    let batch: Int
+    let graph: @Sendable () throws -> Graph
+    var testDescription: String { name }
+  }
+
+  static let cases: [Case] = [
+    Case(name: "folded network", weights: .constant, batch: 16) {
+      try PlanTests.residualNetwork().folded().graph
+    },
+    Case(name: "network as it is", weights: .constant, batch: 16) {
+      try PlanTests.residualNetwork()
+    },
+    Case(name: "training", weights: .variable, batch: 16) {
+      try PlanTests.residualNetwork(mode: .training).differentiated()
+    },
+    Case(name: "fused training", weights: .variable, batch: 64) {
+      try PlanTests.residualNetwork(mode: .training).fused().graph.differentiated()
+    },
+    Case(name: "every operation", weights: .variable, batch: 8) { try everything() },
+    Case(name: "every operation, large", weights: .variable, batch: 64) { try everything() },
+  ]
+
+  @Test func theCounterCounts() {
+    let before = keel_allocation_count()
+    let tensor = Tensor(zeros: [100])
+    #expect(keel_allocation_count() > before)
+    withExtendedLifetime(tensor) {}
+  }
+
+  @Test(arguments: cases, [1, 2, 3])
+  func runAllocatesNothing(_ test: Case, threads: Int) throws {
+    let graph = try test.graph()
+    let inputs = try graph.randomInputs(seed: 1, batch: test.batch, classes: 6)
+    let plan = try Plan(
+      graph, inputShapes: inputs.mapValues(\.shape),
+      options: PlanOptions(threads: threads, weights: test.weights))
+    let workspace = plan.makeWorkspace()
+    for (name, value) in inputs { try workspace.setInput(name, value) }
+    for _ in 0..<3 { try plan.run(workspace) }
+    for index in 0..<plan.stepCount {
+      let before = keel_allocation_count()
+      try plan.runStep(index, workspace)
+      let count = keel_allocation_count() - before
+      #expect(count <= limit(threads: threads), "step \(index), \(plan.stepName(index))")
+    }
+    let before = keel_allocation_count()
+    for _ in 0..<5 { try plan.run(workspace) }
+    let count = keel_allocation_count() - before
+    if threads == 1 { #expect(count == 0) }
+  }
+
+  /// Depthwise, grouped, strided, padded and dilated convolutions, poolings, and all gradients.
+  private static func everything() throws -> Graph {
+    var writer = NetworkWriter(seed: 51)
+    let image = writer.builder.input("x", ValueType([.batch, 12, 12, 6]))
+    var x = try writer.convolution(image, sameGeometry(12, 6, 6, groups: 6), bias: true, label: "a")
+    x = try writer.relu(x)
+    x = try writer.convolution(x, sameGeometry(12, 6, 18, groups: 6), label: "b")
+    let strided = try ConvolutionGeometry(
+      height: SpatialAxis(input: 12, window: 3, stride: 2, paddingBefore: 1),
+      width: SpatialAxis(input: 12, window: 2, stride: 2, dilation: 2), inputChannels: 18,
+      outputChannels: 20, groups: 2)
+    x = try writer.convolution(x, strided, bias: true, label: "c")
+    let size = (strided.height.output, strided.width.output)
+    let deep = try ConvolutionGeometry(
+      inputHeight: size.0, inputWidth: size.1, inputChannels: 20, outputChannels: 20,
+      kernel: (5, 5), stride: (2, 2), padding: (2, 2), groups: 20)
+    let branch = try writer.convolution(x, deep, label: "d")
+    for kind in [PoolingGeometry.Kind.maximum, .average(countsPadding: false)] {
+      let pooling = try PoolingGeometry(
+        kind, inputHeight: size.0, inputWidth: size.1, channels: 20, window: (3, 3),
+        stride: (1, 1), padding: (1, 1))
+      x = try writer.builder.append(.pooling(pooling), [x])[0]
+    }
+    let pointwise = try ConvolutionGeometry(
+      inputHeight: size.0, inputWidth: size.1, inputChannels: 20, outputChannels: 20,
+      kernel: (1, 1))
+    x = try writer.add(writer.convolution(x, pointwise, label: "e"), x)
+    let normalization = try Normalization(statistics: .current, recovery: .none)
+    x = try writer.builder.append(.normalization(normalization), [x])[0]
+    var logits: [ValueID] = []
+    for (value, name) in [(x, "x"), (branch, "branch")] {
+      let pooled = try writer.builder.append(.globalAveragePooling, [value])[0]
+      logits.append(try writer.linear(pooled, 20, 6, bias: true, label: "head.\(name)"))
+    }
+    let sum = try writer.add(logits[0], logits[1])
+    writer.builder.output("y", try writer.builder.append(.softmax, [sum])[0])
+    let labels = writer.builder.input("labels", ValueType(.int64, [.batch]))
+    writer.builder.output(
+      "loss", try writer.builder.append(.softmaxCrossEntropy, [sum, labels])[0])
+    let names = writer.builder.graph.weights.map(\.name) + ["x"]
+    return try writer.builder.finish().differentiated(withRespectTo: .named(names))
+  }
+}

@@ -1,0 +1,184 @@
+import KeelGraph
+import KeelKernels
+import KeelReference
+import KeelTensor
+import KeelTestSupport
+import Testing
+
+/// Class reference: the public kernels on spans, with every algorithm that serves a geometry.
+@Suite struct ConvolutionSpanTests {
+  struct Case: Sendable, CustomTestStringConvertible {
+    let name: String
+    let geometry: ConvolutionGeometry
+    var testDescription: String { name }
+  }
+
+  static let cases: [Case] =
+    PrimitiveCase.convolutionGeometries.map { Case(name: $0.name, geometry: $0.geometry) } + [
+      Case(name: "pointwise, wide", geometry: try! geometry(9, 40, 70, kernel: 1)),
+      Case(name: "depthwise, wide", geometry: try! geometry(9, 40, 40, kernel: 5, groups: 40)),
+      Case(name: "wide", geometry: try! geometry(9, 33, 65, kernel: 3)),
+      Case(
+        name: "all in the padding",
+        geometry: try! ConvolutionGeometry(
+          inputHeight: 1, inputWidth: 1, inputChannels: 2, outputChannels: 3, kernel: (1, 1),
+          stride: (3, 3), padding: (1, 1))),
+    ]
+
+  private static func geometry(
+    _ size: Int, _ inputs: Int, _ outputs: Int, kernel: Int, groups: Int = 1
+  ) throws -> ConvolutionGeometry {
+    try ConvolutionGeometry(
+      inputHeight: size, inputWidth: size, inputChannels: inputs, outputChannels: outputs,
+      kernel: (kernel, kernel), padding: (kernel / 2, kernel / 2), groups: groups)
+  }
+
+  @Test(arguments: cases, [1, 2])
+  func forward(_ test: Case, threads: Int) throws {
+    let geometry = test.geometry
+    let (batch, parallelism) = (2, Parallelism(threads: threads))
+    var source = TensorSource(seed: 91)
+    let x = source.normal(geometry.inputShape(batch: batch))
+    let weight = source.normal(geometry.weightShape)
+    let bias = source.normal([geometry.outputChannels])
+    let residual = source.normal(geometry.outputShape(batch: batch))
+    for algorithm in ConvolutionAlgorithm.allCases where algorithm.serves(geometry) {
+      let kernel = try ConvolutionKernel(geometry, batch: batch, algorithm: algorithm)
+      #expect(kernel.algorithm == algorithm)
+      for (hasBias, hasResidual, activation) in [
+        (false, false, nil), (true, false, Activation.relu), (true, true, .relu),
+        (false, true, nil),
+      ] {
+        // NaN everywhere first: every element is written, none is read before.
+        var y = Tensor(repeating: .nan, shape: residual.shape)
+        var packed = Tensor(repeating: .nan, shape: [kernel.packedWeightCount])
+        var workspace = Tensor(repeating: .nan, shape: [kernel.workspaceCount(parallelism)])
+        weight.withSpan { weight in packed.withMutableSpan { kernel.pack(weight, into: &$0) } }
+        x.withSpan { x in
+          packed.withSpan { packed in
+            bias.withSpan { bias in
+              residual.withSpan { residual in
+                y.withMutableSpan { y in
+                  workspace.withMutableSpan { workspace in
+                    kernel.run(
+                      x, packedWeight: packed, bias: hasBias ? bias : nil,
+                      residual: hasResidual ? residual : nil, activation: activation, into: &y,
+                      workspace: &workspace, parallelism: parallelism)
+                  }
+                }
+              }
+            }
+          }
+        }
+        let epilogue = Epilogue(
+          hasBias: hasBias, hasResidual: hasResidual, activation: activation)
+        let operands = [x, weight] + (hasBias ? [bias] : []) + (hasResidual ? [residual] : [])
+        let expected = try evaluate(
+          .convolution(geometry, epilogue), operands.map { DoubleTensor(widening: $0) })[0]
+        expectClose(
+          y, expected, bound: Tolerance.convolution(geometry), "\(test.name), \(algorithm)")
+      }
+    }
+  }
+
+  @Test(arguments: cases, [1, 2])
+  func gradients(_ test: Case, threads: Int) throws {
+    let geometry = test.geometry
+    let (batch, parallelism) = (2, Parallelism(threads: threads))
+    var source = TensorSource(seed: 92)
+    let x = source.normal(geometry.inputShape(batch: batch))
+    let weight = source.normal(geometry.weightShape)
+    let dy = source.normal(geometry.outputShape(batch: batch))
+
+    let inputGradient = try ConvolutionInputGradient(geometry, batch: batch)
+    var dx = Tensor(repeating: .nan, shape: x.shape)
+    var workspace = Tensor(repeating: .nan, shape: [inputGradient.workspaceCount(parallelism)])
+    dy.withSpan { dy in
+      weight.withSpan { weight in
+        dx.withMutableSpan { dx in
+          workspace.withMutableSpan { workspace in
+            inputGradient.run(
+              dy, weight: weight, into: &dx, workspace: &workspace, parallelism: parallelism)
+          }
+        }
+      }
+    }
+    expectClose(
+      dx,
+      try evaluate(
+        .convolutionInputGradient(geometry),
+        [DoubleTensor(widening: dy), DoubleTensor(widening: weight)])[0],
+      bound: Tolerance.convolutionInputGradient(geometry), "dx, \(test.name)")
+
+    let weightGradient = try ConvolutionWeightGradient(geometry, batch: batch)
+    var dWeight = Tensor(repeating: .nan, shape: weight.shape)
+    workspace = Tensor(repeating: .nan, shape: [weightGradient.workspaceCount(parallelism)])
+    x.withSpan { x in
+      dy.withSpan { dy in
+        dWeight.withMutableSpan { dWeight in
+          workspace.withMutableSpan { workspace in
+            weightGradient.run(
+              x, dy: dy, into: &dWeight, workspace: &workspace, parallelism: parallelism)
+          }
+        }
+      }
+    }
+    expectClose(
+      dWeight,
+      try evaluate(
+        .convolutionWeightGradient(geometry),
+        [DoubleTensor(widening: x), DoubleTensor(widening: dy)])[0],
+      bound: Tolerance.convolutionWeightGradient(geometry, batch: batch), "dWeight, \(test.name)")
+  }
+
+  // MARK: Choice
+
+  @Test func choices() throws {
+    #expect(
+      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 4, kernel: 1)) == .pointwise)
+    #expect(
+      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 4, kernel: 3)) == .im2col)
+    #expect(
+      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 4, kernel: 3, groups: 4))
+        == .depthwise)
+    #expect(
+      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 4, kernel: 1, groups: 2)) == .im2col)
+    #expect(
+      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 4, kernel: 1, groups: 4))
+        == .depthwise)
+    #expect(
+      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 8, kernel: 3, groups: 4)) == .im2col)
+    #expect(ConvolutionAlgorithm.allCases.last == .im2col)
+    for test in Self.cases { #expect(ConvolutionAlgorithm.im2col.serves(test.geometry)) }
+  }
+
+  @Test func pinningErrors() throws {
+    let geometry = try Self.geometry(8, 4, 6, kernel: 3)
+    for algorithm in [ConvolutionAlgorithm.pointwise, .depthwise] {
+      let error = #expect(throws: KeelError.self) {
+        try ConvolutionKernel(geometry, batch: 1, algorithm: algorithm)
+      }
+      #expect(
+        error
+          == KeelError(
+            .argument, at: "convolution 3×3 4→6 on 8×8", expected: "an algorithm that serves it",
+            found: algorithm.rawValue))
+    }
+  }
+
+  @Test(arguments: [0, -1])
+  func batchErrors(batch: Int) throws {
+    let geometry = try Self.geometry(8, 4, 6, kernel: 3)
+    let place = "convolution 3×3 4→6 on 8×8"
+    func expected(_ place: String) -> KeelError {
+      KeelError(.shape, at: place, expected: "a batch of at least 1", found: "\(batch)")
+    }
+    #expect(throws: expected(place)) { try ConvolutionKernel(geometry, batch: batch) }
+    #expect(throws: expected("input gradient of \(place)")) {
+      try ConvolutionInputGradient(geometry, batch: batch)
+    }
+    #expect(throws: expected("weight gradient of \(place)")) {
+      try ConvolutionWeightGradient(geometry, batch: batch)
+    }
+  }
+}
