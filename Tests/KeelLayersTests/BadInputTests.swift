@@ -184,7 +184,46 @@ import Testing
     ) { DigitsResNet(widths: [4, -3], inputChannels: 4, using: &$0) },
   ]
 
-  @Test(arguments: convolutions + others)
+  static let bottlenecks = [
+    Case(
+      image,
+      "argument error at net.conv.shortcut.conv: expected output channels at least 1, found 0"
+    ) { BottleneckBlock(4, width: 0, using: &$0) },
+    Case(
+      image,
+      "argument error at net.conv.shortcut.conv: expected output channels at least 1, found -2"
+    ) { BottleneckBlock(4, width: -2, using: &$0) },
+    Case(
+      image,
+      "argument error at net.conv.shortcut.conv: expected channels below 2³¹, found 4 and 9223372036854775807"
+    ) { BottleneckBlock(4, width: .max, using: &$0) },
+    Case(
+      image,
+      "argument error at net.conv.shortcut.conv: expected channels below 2³¹, found 4 and 9223372036854775804"
+    ) { BottleneckBlock(4, width: .max / 4, using: &$0) },
+    Case(
+      image,
+      "argument error at net.conv.shortcut.conv: expected channels below 2³¹, found 4 and 8589934592"
+    ) { BottleneckBlock(4, width: 1 << 31, using: &$0) },
+    Case(
+      image,
+      "argument error at net.conv.shortcut.conv: expected output channels at least 1, found \(Int.min)"
+    ) { BottleneckBlock(4, width: .min, using: &$0) },
+    Case(
+      image,
+      "argument error at net.conv.shortcut.conv: expected stride of height at least 1, found 0"
+    ) { BottleneckBlock(4, width: 1, stride: 0, using: &$0) },
+    Case(
+      image, "argument error at net.conv.shortcut.conv: expected input channels at least 1, found 0"
+    ) { BottleneckBlock(0, width: 1, using: &$0) },
+    Case(image, "argument error at net.conv.conv1: expected output channels at least 1, found 0") {
+      ResNet(
+        inputChannels: 4, stem: .small, stemWidth: 0, block: .bottleneck,
+        stages: [ResNet.Stage(width: 1, blocks: 1, stride: 1)], classes: 2, using: &$0)
+    },
+  ]
+
+  @Test(arguments: convolutions + others + bottlenecks)
   func message(_ bad: Case) {
     func check(_ layer: some Layer) {
       for mode in [Trace.Mode.inference, .training] {

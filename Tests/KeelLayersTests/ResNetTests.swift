@@ -4,12 +4,6 @@ import KeelTensor
 import Testing
 
 @Suite struct ResNetTests {
-  private func convolutions(_ graph: Graph) -> [ConvolutionGeometry] {
-    graph.nodes.compactMap {
-      if case .convolution(let geometry, _) = $0.primitive { geometry } else { nil }
-    }
-  }
-
   @Test func resNet18() throws {
     var source = RandomSource(seed: 1)
     let net = ResNet18(using: &source)
@@ -43,17 +37,20 @@ import Testing
     #expect(try resultType(net, [.batch, 64, 64, 3]) == ValueType([.batch, 512]))
   }
 
+  /// The figures of the doc comment, by hand.
   @Test func digits() throws {
     var source = RandomSource(seed: 1)
     let net = DigitsResNet(using: &source)
     let graph = try Graph(tracing: net, input: [.batch, 8, 8, 1])
     #expect(graph.type(of: graph.outputs[0].value) == ValueType([.batch, 10]))
     let geometries = convolutions(graph)
-    // 25 on the long path and two projections.
-    #expect(geometries.count == 25 + 2)
+    // A stem, six blocks of three, and a projection in the first block of each stage.
+    #expect(geometries.count == 1 + 6 * 3 + 3)
     #expect(Set(geometries.map(\.height.output)) == [8, 4, 2])
-    let multiplyAdds = geometries.map(\.multiplyAddsPerImage).reduce(640, +)
-    #expect(multiplyAdds == 3_417_728)
+    // The classifier adds 256·10.
+    let multiplyAdds = geometries.map(\.multiplyAddsPerImage).reduce(256 * 10, +)
+    #expect(multiplyAdds == 2_092_544)
+    #expect(net.trainableCount == 220_090)
     #expect(graph.updates.isEmpty)
   }
 
@@ -61,8 +58,8 @@ import Testing
     var source = RandomSource(seed: 1)
     let net = DigitsResNet(
       widths: [8, 24], blocksPerStage: 2, classes: nil, inputChannels: 3, using: &source)
-    #expect(try resultType(net, [.batch, 8, 8, 3]) == ValueType([.batch, 24]))
-    #expect(net.parameters.last?.path == "stage2.1.bn2.runningVariance")
+    #expect(try resultType(net, [.batch, 8, 8, 3]) == ValueType([.batch, 96]))
+    #expect(net.parameters.last?.path == "stage2.1.bn3.runningVariance")
   }
 
   @Test func trainingGraph() throws {
@@ -73,8 +70,8 @@ import Testing
     #expect(graph.type(of: graph.inputs[1].value) == ValueType(.int64, [.batch]))
     #expect(graph.outputs.map(\.name) == ["y", "loss"])
     #expect(graph.type(of: graph.outputs[1].value) == ValueType([]))
-    // Six batch norms, each with two running statistics.
-    #expect(graph.updates.count == 12)
+    // The stem's and four of each block, each with two running statistics.
+    #expect(graph.updates.count == 2 * (1 + 2 * 4))
     let gradient = try graph.differentiated()
     let trainable = net.parameters.filter { $0.parameter.role == .trainable }
     for (path, parameter) in trainable {
@@ -84,26 +81,19 @@ import Testing
     #expect(gradient.outputs.count == 2 + trainable.count)
   }
 
-  @Test func blockLabelsAndOrder() throws {
-    var source = RandomSource(seed: 1)
-    let block = BasicBlock(4, 8, stride: 2, using: &source)
-    let graph = try Graph(tracing: block, input: [.batch, 8, 8, 4])
-    #expect(
-      graph.nodes.map(\.label) == [
-        "shortcut.conv", "shortcut.bn", "conv1", "bn1", "ReLU after bn1", "conv2", "bn2",
-        "add after bn2", "ReLU after bn2",
-      ])
-  }
-
   @Test func onlyOneNormIsFrozen() throws {
     var source = RandomSource(seed: 1)
     var net = DigitsResNet(widths: [4], blocksPerStage: 1, using: &source)
-    net.network.stages[0][0].bn1.frozen = true
+    var block = try #require(net.network.stages[0][0] as? BottleneckBlock)
+    block.bn1.frozen = true
+    net.network.stages[0][0] = block
     let graph = try Graph.trainingGraph(of: net, input: [.batch, 8, 8, 1])
     #expect(
       graph.updates.map(\.weight) == [
-        "bn1.runningMean", "bn1.runningVariance", "stage1.0.bn2.runningMean",
-        "stage1.0.bn2.runningVariance",
+        "bn1.runningMean", "bn1.runningVariance",
+        "stage1.0.shortcut.bn.runningMean", "stage1.0.shortcut.bn.runningVariance",
+        "stage1.0.bn2.runningMean", "stage1.0.bn2.runningVariance",
+        "stage1.0.bn3.runningMean", "stage1.0.bn3.runningVariance",
       ])
   }
 }

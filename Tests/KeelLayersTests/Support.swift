@@ -34,3 +34,10 @@ struct Model<Wrapped: Layer>: Layer {
 
 /// The names of a graph's operations, in order.
 func operations(_ graph: Graph) -> [String] { graph.nodes.map(\.primitive.name) }
+
+/// The geometries of a graph's convolutions, in order.
+func convolutions(_ graph: Graph) -> [ConvolutionGeometry] {
+  graph.nodes.compactMap {
+    if case .convolution(let geometry, _) = $0.primitive { geometry } else { nil }
+  }
+}

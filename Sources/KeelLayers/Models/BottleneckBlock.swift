@@ -31,7 +31,8 @@ public struct BottleneckBlock: Layer {
     using source: inout RandomSource
   ) {
     let (wide, overflows) = width.multipliedReportingOverflow(by: Self.expansion)
-    let outputChannels = overflows ? width : wide
+    // A wrong width is reported as the caller gave it.
+    let outputChannels = overflows || width < 1 ? width : wide
     conv1 = Conv2d(
       inputChannels, width, kernel: 1, bias: false, initializer: initializer, using: &source)
     bn1 = BatchNorm(width)

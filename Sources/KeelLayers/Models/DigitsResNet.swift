@@ -2,7 +2,8 @@ import KeelGraph
 import KeelTensor
 
 /// A residual network for the handwritten digits (8×8×1): small stem, then stages of bottleneck blocks at
-/// 8×8, 4×4 and 2×2, linear classifier. Paths as in `ResNet`.
+/// 8×8, 4×4 and 2×2, linear classifier. As it is made without further arguments: 22 convolutions,
+/// 2,092,544 multiply-adds for an image, 220,090 trainable values. Paths as in `ResNet`.
 public struct DigitsResNet: Layer, CustomReflectable {
   /// The network.
   public var network: ResNet

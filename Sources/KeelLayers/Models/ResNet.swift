@@ -1,10 +1,12 @@
 import KeelGraph
 import KeelTensor
 
-/// A residual network of basic or bottleneck blocks: stem, stages, global average pooling, linear classifier.
+/// A residual network of basic or bottleneck blocks: stem, stages, global average pooling, linear
+/// classifier.
 ///
-/// Paths: `conv1.weight`, `bn1.scale`, `stage1.0.conv1.weight`, `stage2.0.shortcut.bn.shift`,
-/// `classifier.weight`.
+/// ResNet-50 is the large stem of 64 channels and stages of 3, 4, 6 and 3 bottleneck blocks of widths
+/// 64, 128, 256 and 512. Paths: `conv1.weight`, `bn1.scale`, `stage1.0.conv1.weight`,
+/// `stage2.0.shortcut.bn.shift`, `classifier.weight`.
 ///
 /// He et al. 2016, arXiv 1512.03385; convolutions have no bias, a batch norm follows each.
 public struct ResNet: Layer, CustomReflectable {
@@ -26,7 +28,8 @@ public struct ResNet: Layer, CustomReflectable {
 
   /// Blocks of one width; the first has the stride.
   public struct Stage: Hashable, Sendable {
-    /// The number of channels.
+    /// The number of channels of the 3×3 convolutions; the results of bottleneck blocks have four times
+    /// as many.
     public var width: Int
     /// The number of blocks.
     public var blocks: Int
@@ -58,11 +61,11 @@ public struct ResNet: Layer, CustomReflectable {
   ///
   /// - Parameters:
   ///   - stemWidth: the channels of the stem; nil for the first stage's width.
+  ///   - block: what stages are made of.
   ///   - classes: the number of classes; nil for a network that ends in the pooled features.
   public init(
     inputChannels: Int, stem: Stem, stemWidth: Int? = nil, block: Block = .basic, stages: [Stage],
-    classes: Int?,
-    initializer: any Initializer = .residual, using source: inout RandomSource
+    classes: Int?, initializer: any Initializer = .residual, using source: inout RandomSource
   ) {
     let isLarge = stem == .large
     var channels = stemWidth ?? stages.first?.width ?? 0
