@@ -56,6 +56,24 @@ import Testing
     }
   }
 
+  @Test(arguments: [Epilogue(), Epilogue(activation: .relu)])
+  func gradientFarFromZero(epilogue: Epilogue) throws {
+    // The rest of the mean beyond its Float is 1 % of the deviation here, and must not be lost.
+    let shape: Shape = [700, 19]
+    let test = PrimitiveCase.normalization(
+      "bn", shape, try Normalization(statistics: .current, epilogue: epilogue))
+    var source = TensorSource(seed: 65)
+    let graph = try test.graph(seed: 65)
+      .replacingWeights(["x": source.normal(shape, mean: 1e4, deviation: 0.05)])
+      .contracted("y", seed: 65)
+      .differentiated(contractedName, withRespectTo: .named(test.differentiableNames))
+    let expected = try graph.reference([:]).outputs
+    let actual = try Interpreter(graph).run([:]).outputs
+    for name in test.differentiableNames.map(Graph.gradientName) {
+      expectClose(try actual[name]!.floats(at: name), expected[name]!, bound: 3e-6, name)
+    }
+  }
+
   @Test(arguments: [[2, 3], [255, 17], [257, 16], [70_001, 5], [3, 7, 7, 33]] as [Shape])
   func constantChannelsGiveTheShift(shape: Shape) throws {
     let graph = try graph(ValueType(shape: shape))

@@ -11,9 +11,11 @@ import Testing
 
 /// Class identity: a plan is its graph, at any batch size, as often and from as many threads as wanted.
 @Suite struct PlanTests {
-  static func residualNetwork(mode: Trace.Mode = .inference) throws -> Graph {
+  static func residualNetwork(
+    mode: Trace.Mode = .inference, widths: [Int] = [8, 16]
+  ) throws -> Graph {
     var source = RandomSource(seed: 31)
-    let model = DigitsResNet(widths: [8, 16], blocksPerStage: 1, using: &source)
+    let model = DigitsResNet(widths: widths, blocksPerStage: 1, using: &source)
     return mode == .inference
       ? try Graph(tracing: model, input: [.batch, 8, 8, 1])
       : try Graph.trainingGraph(of: model, input: [.batch, 8, 8, 1])

@@ -11,7 +11,8 @@ public import KeelTensor
 /// gives NaN.
 /// Aliasing: y must not overlap any operand.
 /// Cost: 2·`multiplyAddsPerImage` operations per image; the workspace is bounded by the tile size.
-/// Running allocates nothing.
+/// Running allocates nothing, except what OpenBLAS's path for small products takes on AVX-512 cores
+/// where 1 to 8 channels are left over of blocks of 16.
 public struct ConvolutionKernel: Sendable {
   /// The geometry.
   public let geometry: ConvolutionGeometry
