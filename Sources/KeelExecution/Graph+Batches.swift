@@ -15,7 +15,8 @@ extension Graph {
   ) throws(KeelError) -> Tensor {
     guard inputs.count == 1, samples.shape.rank >= 1, samples.shape[0] >= 1, batchSize >= 1 else {
       throw KeelError(
-        .shape, at: "run in batches", expected: "one input, a sample and a batch size of at least 1",
+        .shape, at: "run in batches",
+        expected: "one input, a sample and a batch size of at least 1",
         found: "\(inputs.count) inputs, samples \(samples.shape), batch size \(batchSize)")
     }
     let total = samples.shape[0]
