@@ -21,10 +21,9 @@ struct Bench: ParsableCommand {
   @Flag(help: "Print one JSON object.") var json = false
 
   func validate() throws {
-    for (name, value) in [("--batch", batch), ("--rounds", rounds), ("--threads", threads ?? 1)]
-    where value < 1 {
-      throw ValidationError("\(name): expected at least 1, found \(value)")
-    }
+    try check("--batch", batch, in: 1...65536)
+    try check("--rounds", rounds, in: 1...100_000)
+    try check("--threads", threads, in: 1...1024)
   }
 
   private struct Result: Encodable {
@@ -45,18 +44,22 @@ struct Bench: ParsableCommand {
   }
 
   func run() throws {
+    Terminal.complainAboutSettings()
     let threads = Parallelism(threads: threads).threadCount
     var source = RandomSource(seed: seed)
     let graph = try network.graph(using: &source)
     let (folded, report) = try graph.folded()
     let shape = Shape([batch] + network.imageShape.extents)
-    let input = Tensor(normal: shape, using: &source)
-    let comparison = try FoldComparison(graph, folded, input: input, threads: threads)
+    let comparison = try FoldComparison(graph, folded, shape: shape, threads: threads)
+    try comparison.setInput(Tensor(normal: shape, using: &source))
     try comparison.unfused.plan.run(comparison.unfused.workspace)
     try comparison.fused.plan.run(comparison.fused.workspace)
     let difference = try largestDifference(comparison)
     guard difference <= 1e-4 else {
-      throw CheckFailure(message: "fused and unfused results differ by \(difference)")
+      throw CheckFailure(
+        message:
+          "fused and unfused results differ by \(scientific(difference, 2)), relative to the largest"
+      )
     }
     let times = try comparison.time(rounds: rounds)
     let multiplyAdds = network.multiplyAdds(of: graph)
@@ -86,22 +89,20 @@ struct Bench: ParsableCommand {
   private func show(_ result: Result, _ report: FoldReport) {
     print(
       """
-      \(result.network), batch \(result.batch), \(result.threads) \
-      \(result.threads == 1 ? "thread" : "threads"), \(result.vectorLevel) loops, OpenBLAS core \
-      \(result.blasCore); \(report.foldedCount) batch norms folded, \(report.fusedCount) operations fused
+      \(result.network), batch \(result.batch), \(count(result.threads, "thread")), \
+      \(result.vectorLevel) loops, OpenBLAS core \(result.blasCore)
+      \(count(report.foldedCount, "batch norm")) folded, \(count(report.fusedCount, "operation")) fused; \
+      largest relative difference \(scientific(result.maxRelativeDifference, 2))
 
                  median ms     min ms
       unfused  \(column(result.unfused.medianMs))\(column(result.unfused.minMs))
       fused    \(column(result.fused.medianMs))\(column(result.fused.minMs))
 
-      speedup \(fixed(result.speedup, 2))× (median of \(result.rounds) interleaved pairs), \
+      speedup \(fixed(result.speedup, 2))× (median of \(count(result.rounds, "interleaved pair"))), \
       \(fixed(result.fusedGflopPerSecond, 1)) GFLOP/s, \
       \(fixed(Double(result.batch) / result.fused.medianMs * 1000, 1)) images/s
       """)
   }
 
-  private func column(_ value: Double) -> String {
-    let text = fixed(value, 4)
-    return String(repeating: " ", count: max(0, 11 - text.count)) + text
-  }
+  private func column(_ value: Double) -> String { pad(milliseconds(value), 11) }
 }

@@ -28,7 +28,8 @@ enum BuiltInNetwork: String, ExpressibleByArgument, CaseIterable {
       let name = weight.name.split(separator: ".").last
       let shape = weight.tensor.shape
       switch name {
-      case "scale": changed[weight.name] = Tensor(uniform: shape, from: 0.5, to: 1.5, using: &source)
+      case "scale":
+        changed[weight.name] = Tensor(uniform: shape, from: 0.5, to: 1.5, using: &source)
       case "runningVariance":
         changed[weight.name] = Tensor(uniform: shape, from: 0.5, to: 2, using: &source)
       case "shift", "runningMean":

@@ -9,9 +9,9 @@ struct Demo: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Trains a residual network on handwritten digits, folds it, verifies it, times it.",
     discussion: """
-      The 1,797 digits are split once and for all into 1,077 for training, 360 for validation and 360
-      for test. Nothing is chosen by the test digits, and nothing by the validation digits either: both
-      accuracies are of the weights after the last epoch.
+      The 1,797 digits are split once and for all into 1,077 for training, 360 for validation and 360 \
+      for test. Nothing is chosen by the test digits, and nothing by the validation digits either: \
+      both accuracies are of the weights after the last epoch.
 
         keel demo
         keel demo --json --seed 3 --threads 1
@@ -20,21 +20,21 @@ struct Demo: ParsableCommand {
   @Option(help: "Seed of weights, batches and augmentation.") var seed: UInt64 = 0
   @Option(help: "Threads (default: what this process may use).") var threads: Int?
   @Option(help: "Epochs of training.") var epochs = 60
+  @Flag(help: "List every operation that is folded or fused.") var verbose = false
   @Flag(help: "Print one JSON object.") var json = false
 
   func validate() throws {
-    if let threads, threads < 1 {
-      throw ValidationError("--threads: expected at least 1, found \(threads)")
-    }
-    if epochs < 1 { throw ValidationError("--epochs: expected at least 1, found \(epochs)") }
+    try check("--threads", threads, in: 1...1024)
+    try check("--epochs", epochs, in: 1...100_000)
   }
 
   func run() throws {
+    Terminal.complainAboutSettings()
     let threads = Parallelism(threads: threads).threadCount
     let splits = Digits.splits
     var source = RandomSource(seed: seed)
     let network = DigitsResNet(using: &source)
-    if !json { introduce(network, threads) }
+    if !json { introduce(network, splits, threads) }
 
     let start = ContinuousClock.now
     try train(network, on: splits.train, threads)
@@ -49,29 +49,32 @@ struct Demo: ParsableCommand {
       labels: splits.validation.labels)
     var timings: [DemoResult.Timing] = []
     for batch in [1, 64] {
-      let comparison = try FoldComparison(
-        graph, folded, input: splits.test.subset(0..<batch).images, threads: threads)
+      let images = splits.test.subset(0..<batch).images
+      let comparison = try FoldComparison(graph, folded, shape: images.shape, threads: threads)
+      try comparison.setInput(images)
       timings.append(.init(batch: batch, times: try comparison.time(rounds: 30)))
     }
     let result = DemoResult(
       seed: seed, threads: threads, epochs: epochs, trainSeconds: trainSeconds,
       trainImages: splits.train.count, validationAccuracy: validation,
       verification: verification, report: report, timings: timings)
-    if json { try printJSON(result) } else { result.print(report) }
+    if json { try printJSON(result) } else { result.print(report, verbose: verbose) }
     guard verification.passes else {
       throw CheckFailure(
         message: "the folded network differs from the unfolded one: relative difference "
-          + "\(verification.maxRelativeDifference), agreement \(verification.topOneAgreement)")
+          + "\(scientific(verification.maxRelativeDifference, 2)), agreement "
+          + "\(verification.topOneAgreement)")
     }
   }
 
-  private func introduce(_ network: DigitsResNet, _ threads: Int) {
+  private func introduce(_ network: DigitsResNet, _ splits: Digits.Splits, _ threads: Int) {
     print(
       """
       Keel \(KeelCommand.configuration.version) · \(VectorLevel.current) loops · OpenBLAS \
-      \(BLASInfo.version ?? "?") (\(BLASInfo.coreName)) · \(threads) \(threads == 1 ? "thread" : "threads")
-      A residual network with batch norm, \(network.trainableCount) parameters, on 8×8 digits: \
-      1,077 to train, 360 to validate, 360 to test.
+      \(BLASInfo.version ?? "?") (\(BLASInfo.coreName)) · \(count(threads, "thread"))
+      A residual network with batch norm, \(grouped(network.trainableCount)) parameters, on 8×8 \
+      digits: \(grouped(splits.train.count)) to train, \(grouped(splits.validation.count)) to \
+      validate, \(grouped(splits.test.count)) to test.
       """)
   }
 

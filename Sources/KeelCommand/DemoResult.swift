@@ -54,42 +54,34 @@ struct DemoResult: Encodable {
   }
 
   /// Prints the result for people.
-  func print(_ report: FoldReport) {
+  func print(_ report: FoldReport, verbose: Bool) {
     Swift.print(
       """
 
-      trained   \(epochs) epochs in \(fixed(trainSeconds, 1)) s
+      trained   \(count(epochs, "epoch")) in \(fixed(trainSeconds, 1)) s
       accuracy  \(fixed(testAccuracy * 100, 2)) % of \(testImages) test digits \
       (validation \(fixed(validationAccuracy * 100, 2)) %)
 
-      fold report
+      fold report\(verbose ? "" : " (--verbose lists every operation)")
       """)
-    for line in report.description.split(separator: "\n") { Swift.print("  \(line)") }
+    for line in verbose ? report.operationLines : report.stageLines { Swift.print("  \(line)") }
     Swift.print(
       """
 
       verified  folded in Float against unfolded in Double on the test digits:
                 same class for \(fixed(top1Agreement * 100, 2)) %, largest relative difference \
-      \(String(maxRelativeDifference).prefix(4))\(exponent(maxRelativeDifference)) (at most \(Verification.tolerance))
+      \(scientific(maxRelativeDifference, 2)) (at most \(scientific(Verification.tolerance, 0)))
 
       time of one run, median of 30 interleaved pairs
         batch   unfused ms   fused ms   speedup
       """)
     for timing in timings {
       let columns = [
-        pad("\(timing.batch)", 7), pad(fixed(timing.times.unfused.medianMs, 4), 13),
-        pad(fixed(timing.times.fused.medianMs, 4), 11),
+        pad("\(timing.batch)", 7), pad(milliseconds(timing.times.unfused.medianMs), 13),
+        pad(milliseconds(timing.times.fused.medianMs), 11),
         pad(fixed(timing.times.speedup, 2) + "×", 10),
       ]
       Swift.print(columns.joined())
     }
-  }
-
-  private func exponent(_ value: Double) -> String {
-    String(value).firstIndex(of: "e").map { String(String(value)[$0...]) } ?? ""
-  }
-
-  private func pad(_ text: String, _ width: Int) -> String {
-    String(repeating: " ", count: max(0, width - text.count)) + text
   }
 }

@@ -6,7 +6,8 @@ import Keel
 struct Doctor: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Shows the CPU, vector loops, environment, OpenBLAS and LAPACKE that Keel sees.",
-    discussion: "Warns when OpenBLAS runs on kernels older than the CPU, or a second BLAS is loaded.")
+    discussion:
+      "Warns when OpenBLAS runs on kernels older than the CPU, or a second BLAS is loaded.")
 
   @Flag(help: "Print one JSON object.") var json = false
 
@@ -66,9 +67,7 @@ struct Findings: Encodable {
 
   /// The CPU's name and those of its features that Keel or OpenBLAS have code for.
   private static func readCPU() -> (String, [String]) {
-    guard let text = try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8) else {
-      return ("unknown", [])
-    }
+    guard let text = readFile("/proc/cpuinfo") else { return ("unknown", []) }
     func value(_ key: String) -> String? {
       text.split(separator: "\n").first { $0.hasPrefix(key) }?
         .split(separator: ":", maxSplits: 1).last?.trimmingCharacters(in: .whitespaces)
@@ -99,14 +98,24 @@ struct Findings: Encodable {
 
   /// The libraries in this process that bring a BLAS of their own.
   private static func loadedBLAS() -> [String] {
-    guard let maps = try? String(contentsOfFile: "/proc/self/maps", encoding: .utf8) else { return [] }
+    guard let maps = readFile("/proc/self/maps") else { return [] }
     let paths = Set(maps.split(separator: "\n").compactMap { $0.split(separator: " ").last })
     let names = ["libopenblas", "libmkl_", "libblis", "libcblas", "libatlas", "libblas.so"]
     return paths.map(String.init).filter { path in
       let file = path.split(separator: "/").last ?? ""
-      // Debian's libblas.so.3 beside OpenBLAS is OpenBLAS under another name.
-      return names.contains { file.hasPrefix($0) } && !path.contains("openblas-pthread/libblas")
+      // Debian's libblas.so.3 in a folder of OpenBLAS is OpenBLAS under another name.
+      return names.contains { file.hasPrefix($0) } && !path.contains("/openblas-")
+        || file.hasPrefix("libopenblas")
     }.sorted()
+  }
+
+  /// A file's text, read until nothing more comes: the kernel's files have no size and give a page at a
+  /// time, of which Foundation reads the first only.
+  private static func readFile(_ path: String) -> String? {
+    guard let file = FileHandle(forReadingAtPath: path) else { return nil }
+    var data = Data()
+    while let part = try? file.read(upToCount: 65536), !part.isEmpty { data += part }
+    return String(decoding: data, as: UTF8.self)
   }
 
   private static func warnings(
@@ -117,15 +126,19 @@ struct Findings: Encodable {
       result.append(
         "OPENBLAS_CORETYPE pins OpenBLAS to \(pinned): unset it unless you mean to.")
     }
-    if VectorLevel.supported.contains(where: { $0.name == "avx512" }), !BLASInfo.hasSmallMatrixPath {
+    if VectorLevel.supported.contains(where: { $0.name == "avx512" }), !BLASInfo.hasSmallMatrixPath
+    {
       result.append(
-        "OpenBLAS runs its \(core) kernels on a CPU with AVX-512: matrix products take about twice as long.")
+        "OpenBLAS runs its \(core) kernels on a CPU with AVX-512: matrix products take about twice as long."
+      )
     }
-    if let complaint = VectorLevel.complaint { result.append(complaint.description) }
+    for complaint in [VectorLevel.complaint, ThreadCount.complaint] {
+      if let complaint { result.append("\(complaint).") }
+    }
     if libraries.count > 1 {
       result.append("More than one BLAS in this process: \(libraries.joined(separator: ", ")).")
     }
-    if lapacke != "works" { result.append("LAPACKE: \(lapacke)") }
+    if lapacke != "works" { result.append("LAPACKE: \(lapacke).") }
     return result
   }
 
@@ -141,7 +154,11 @@ struct Findings: Encodable {
         ("", openblasConfiguration),
         ("BLAS threads", "\(openblasThreads) per call; Keel runs tiles side by side instead"),
         ("small products", openblasSmallMatrixPath ? "without packing" : "packed"),
-        ("LAPACKE", lapacke), ("libraries", blasLibraries.joined(separator: "\n")),
+        ("LAPACKE", lapacke),
+        (
+          "BLAS libraries",
+          blasLibraries.isEmpty ? "none found" : blasLibraries.joined(separator: "\n")
+        ),
       ]
     for (name, text) in lines {
       let rows = text.split(separator: "\n", omittingEmptySubsequences: false)

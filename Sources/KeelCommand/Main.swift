@@ -9,10 +9,13 @@ struct KeelCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "keel",
     abstract: "Fused normalization, convolution and linear kernels on OpenBLAS, from the shell.",
+    // Lines are broken for the terminal's width, so a paragraph must be one line.
     discussion: """
-      With --json a command prints one object on standard output and nothing else; progress and
-      messages go to standard error. Exit status: 0 done, 1 a check failed, 2 the call's arguments are
-      wrong, 3 a file or model cannot be read.
+      With --json a command prints one object on standard output and nothing else; progress and \
+      messages go to standard error.
+
+      Exit status: 0 done, 1 a check failed, 2 the call's arguments are wrong, 3 a file or model \
+      cannot be read.
       """,
     version: "0.1.0",
     subcommands: [Demo.self, Bench.self, Doctor.self])
@@ -24,24 +27,37 @@ struct KeelCommand: ParsableCommand {
       handler.logLevel = level ?? .warning
       return handler
     }
+    var command: any ParsableCommand
+    do { command = try parseAsRoot() } catch { end(with: error, status: 2) }
     do {
-      var command = try parseAsRoot()
       try command.run()
     } catch let failure as CheckFailure {
-      Terminal.complain(failure.message)
+      Terminal.complain("Error: \(failure.message)")
       Foundation.exit(1)
     } catch let error as KeelError {
-      Terminal.complain(error.description)
+      Terminal.complain("Error: \(error.description)")
       Foundation.exit(error.kind == .file ? 3 : error.kind == .argument ? 2 : 1)
     } catch {
-      guard exitCode(for: error) != .success else { exit(withError: error) }
-      Terminal.complain(fullMessage(for: error))
-      Foundation.exit(2)
+      end(with: error, status: error is ValidationError ? 2 : 1)
     }
+  }
+
+  /// Prints help or the version where that was asked for, and otherwise a message.
+  private static func end(with error: any Error, status: Int32) -> Never {
+    if exitCode(for: error) == .success { exit(withError: error) }
+    Terminal.complain(fullMessage(for: error))
+    Foundation.exit(status)
   }
 }
 
 /// A check that did not hold: the command ends with status 1.
 struct CheckFailure: Error {
   let message: String
+}
+
+/// Refuses an option's value outside a range.
+func check(_ option: String, _ value: Int?, in range: ClosedRange<Int>) throws {
+  guard let value, !range.contains(value) else { return }
+  throw ValidationError(
+    "\(option): expected \(range.lowerBound) to \(grouped(range.upperBound)), found \(value)")
 }

@@ -11,7 +11,7 @@ public struct KeelEnvironment: Sendable {
 
   /// The variables, each with what it does.
   public static let variables: [(name: String, meaning: String)] = [
-    ("KEEL_THREADS", "threads that kernels use by default (at least 1)"),
+    ("KEEL_THREADS", "threads that kernels use by default (1 to 1024)"),
     ("KEEL_VECTOR_LEVEL", "vector loops: baseline, avx2, avx512 or neon, at most what the CPU has"),
     ("KEEL_CACHE_DIR", "folder for measured choices"),
     ("KEEL_LOG_LEVEL", "log level: trace, debug, info, notice, warning, error or critical"),

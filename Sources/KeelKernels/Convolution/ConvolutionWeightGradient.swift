@@ -133,7 +133,8 @@ public struct ConvolutionWeightGradient: Sendable {
         gemm(
           true, false, m: outputs, n: width, k: count, alpha: 1,
           a: dy + first * geometry.outputChannels + group * outputs, lda: geometry.outputChannels,
-          b: b, ldb: geometry.isPointwise ? geometry.inputChannels : width, beta: first == rows.lowerBound ? 0 : 1,
+          b: b, ldb: geometry.isPointwise ? geometry.inputChannels : width,
+          beta: first == rows.lowerBound ? 0 : 1,
           c: sum + group * outputs * k + block.firstColumn, ldc: k)
         first += count
       }

@@ -1,16 +1,30 @@
 internal import Foundation
-internal import KeelTensor
+public import KeelTensor
 
 /// How many threads kernels use where the caller says nothing.
 public enum ThreadCount {
   /// `KEEL_THREADS`, or the number of CPUs that this process may use: its affinity mask, cut to the
   /// cgroup's CPU quota, rounded down, at least 1.
   public static let automatic: Int = {
-    if let text = KeelEnvironment.current.threads, let count = Int(text), count >= 1 {
-      return count
-    }
+    if let wanted { return wanted }
     return max(1, min(ProcessInfo.processInfo.activeProcessorCount, quotaCount() ?? .max))
   }()
+
+  /// Why `KEEL_THREADS` was not followed, where it was not.
+  public static let complaint: KeelError? = {
+    guard let text = KeelEnvironment.current.threads, wanted == nil else { return nil }
+    return KeelError(
+      .argument, at: "KEEL_THREADS", expected: "a whole number from 1 to \(largest)", found: text)
+  }()
+
+  /// More threads than any machine has are taken for a mistake: each has scratch memory.
+  private static let largest = 1024
+
+  private static var wanted: Int? {
+    KeelEnvironment.current.threads.flatMap(Int.init).flatMap {
+      (1...largest).contains($0) ? $0 : nil
+    }
+  }
 
   /// The quota of cgroup v2 (`cpu.max`: "quota period" or "max period") or v1, in whole CPUs.
   private static func quotaCount() -> Int? {
