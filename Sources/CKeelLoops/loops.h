@@ -260,6 +260,50 @@ static void normalizeGradient(float *dx, float *dResidual, const float *dy, cons
   }
 }
 
+/* `rows` rows of a product; the compiler unrolls the inner loops, because `rows` is a constant where this
+   is called. Four rows of two vectors are eight sums, which hide the latency of a multiply-add. */
+INLINE void productRows(const int rows, float *y, long yStride, const float *a, long aStride,
+                        const float *b, long channels, long depth) {
+  long c = 0;
+  for (; c + 2 * KEEL_WIDTH <= channels; c += 2 * KEEL_WIDTH) {
+    Vector s[4], t[4];
+    for (int r = 0; r < rows; r++) s[r] = t[r] = splat(0);
+    for (long k = 0; k < depth; k++) {
+      Vector low = load(b + k * channels + c), high = load(b + k * channels + c + KEEL_WIDTH);
+      for (int r = 0; r < rows; r++) {
+        Vector x = splat(a[r * aStride + k]);
+        s[r] += x * low;
+        t[r] += x * high;
+      }
+    }
+    for (int r = 0; r < rows; r++) {
+      store(y + r * yStride + c, s[r]);
+      store(y + r * yStride + c + KEEL_WIDTH, t[r]);
+    }
+  }
+#define BODY(T)                                                            \
+  T s[4];                                                                  \
+  for (int r = 0; r < rows; r++) s[r] = SPLAT(T, 0);                       \
+  for (long k = 0; k < depth; k++) {                                       \
+    T x = LOAD(T, b + k * channels + c);                                   \
+    for (int r = 0; r < rows; r++) s[r] += SPLAT(T, a[r * aStride + k]) * x; \
+  }                                                                        \
+  for (int r = 0; r < rows; r++) STORE(T, y + r * yStride + c, s[r]);
+  CHANNELS(BODY)
+#undef BODY
+}
+
+static void fewRows(float *y, long yStride, const float *a, long aStride, const float *b,
+                    long rows, long columns, long depth) {
+  long r = 0;
+  for (; r + 4 <= rows; r += 4)
+    productRows(4, y + r * yStride, yStride, a + r * aStride, aStride, b, columns, depth);
+  for (; r + 2 <= rows; r += 2)
+    productRows(2, y + r * yStride, yStride, a + r * aStride, aStride, b, columns, depth);
+  if (r < rows)
+    productRows(1, y + r * yStride, yStride, a + r * aStride, aStride, b, columns, depth);
+}
+
 static void transpose(float *target, long targetStride, const float *source, long sourceStride,
                       long rows, long columns) {
   enum { BLOCK = 16 };
@@ -314,6 +358,7 @@ const KeelLoops KEEL_TABLE = {
     .poolAverage = poolAverage,
     .poolMaximumGradient = poolMaximumGradient,
     .poolAverageGradient = poolAverageGradient,
+    .fewRows = fewRows,
     .transpose = transpose,
     .scale = scaleFloats,
     .sgd = sgd,

@@ -86,6 +86,11 @@ typedef struct KeelLoops {
   void (*poolAverageGradient)(float *dx, const float *dy, const KeelWindow *window, long first,
                               long count, long divisor);
 
+  /* c = a·b for few rows of a, where packing b would cost more than the product: c rows × columns with
+     rows cStride floats apart, a rows × depth with rows aStride apart, b depth × columns. */
+  void (*fewRows)(float *c, long cStride, const float *a, long aStride, const float *b, long rows,
+                  long columns, long depth);
+
   /* target[c, r] = source[r, c]; rows lie targetStride and sourceStride floats apart */
   void (*transpose)(float *target, long targetStride, const float *source, long sourceStride,
                     long rows, long columns);

@@ -1,3 +1,4 @@
+internal import CKeelLoops
 internal import KeelLinearAlgebra
 
 /// How a product C[rows×n] = A[rows×k]·B[k×n] is cut into GEMM calls.
@@ -64,6 +65,10 @@ internal struct PackedProduct: Sendable {
     return first..<min(first + blocking.panelWidth, n)
   }
 
+  /// Products of so few rows are Keel's own loop: OpenBLAS would pack the weight for each of them, or run
+  /// its kernels half empty.
+  static let fewRows = 16
+
   /// C[rows × columns of some panels] = A·B. M is `rows`, N a panel's width, K a block of the depth.
   ///
   /// `c` points at column 0 of the product's first row; rows of C lie `ldc` floats apart.
@@ -75,6 +80,10 @@ internal struct PackedProduct: Sendable {
       let columns = columns(ofPanel: panel)
       let width = columns.count
       let block = b + columns.lowerBound * k
+      if rows <= Self.fewRows {
+        loops.fewRows(c + columns.lowerBound, ldc, a, lda, block, rows, width, k)
+        continue
+      }
       var done = 0
       while done < k {
         let depth = min(blocking.depth, k - done)
