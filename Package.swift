@@ -48,7 +48,9 @@ let package = Package(
       name: "KeelData", dependencies: ["KeelTensor", "CKeelDigits"], swiftSettings: settings),
     .target(
       name: "KeelTraining",
-      dependencies: ["KeelExecution", "KeelLayers", .product(name: "Logging", package: "swift-log")],
+      dependencies: [
+        "KeelExecution", "KeelLayers", .product(name: "Logging", package: "swift-log"),
+      ],
       swiftSettings: settings),
     .target(
       name: "Keel",
@@ -95,7 +97,11 @@ let package = Package(
       name: "KeelDataTests", dependencies: ["KeelData"], swiftSettings: settings),
     .testTarget(
       name: "KeelTrainingTests",
-      dependencies: ["KeelTraining", "KeelData", "KeelTestSupport"], swiftSettings: settings),
+      dependencies: ["KeelTraining", "KeelData", "KeelReference", "KeelTestSupport"],
+      swiftSettings: settings),
+    // Runs the command as a process; the dependency is what has it built.
+    .testTarget(
+      name: "KeelCommandTests", dependencies: ["KeelCommand"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )
