@@ -105,7 +105,11 @@ let package = Package(
       name: "KeelDataTests", dependencies: ["KeelData"], swiftSettings: settings),
     .testTarget(
       name: "KeelTrainingTests",
-      dependencies: ["KeelTraining", "KeelData", "KeelTestSupport"], swiftSettings: settings),
+      dependencies: ["KeelTraining", "KeelData", "KeelReference", "KeelTestSupport"],
+      swiftSettings: settings),
+    // Runs the command as a process; the dependency is what has it built.
+    .testTarget(
+      name: "KeelCommandTests", dependencies: ["KeelCommand"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

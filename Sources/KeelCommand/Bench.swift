@@ -6,8 +6,8 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Times a network with its batch norms as they are and folded.",
     discussion: """
-      NETWORK is a built-in network with random weights and statistics: digits (the demo's, 8×8×1) or
-      resnet18 (224×224×3).
+      NETWORK is a built-in network with random weights and statistics: digits (the demo's, \
+      8×8×1) or resnet18 (224×224×3).
 
         keel bench resnet18 --batch 1 --threads 2
         keel bench digits --batch 64 --json

@@ -16,11 +16,12 @@ public struct RandomShift: Augmentation, Hashable {
   public let pixels: Int
 
   /// Makes a shift of at most so many pixels.
-  /// - Throws: `KeelError` of kind `argument` for a negative distance.
+  /// - Throws: `KeelError` of kind `argument` for a distance that is negative or above 2³¹ − 1.
   public init(pixels: Int) throws(KeelError) {
-    guard pixels >= 0 else {
+    guard pixels >= 0, pixels <= Int(Int32.max) else {
       throw KeelError(
-        .argument, at: "random shift", expected: "a distance of at least 0", found: "\(pixels)")
+        .argument, at: "random shift", expected: "a distance of at least 0 and below 2³¹",
+        found: "\(pixels)")
     }
     self.pixels = pixels
   }

@@ -37,6 +37,8 @@ public final class Trainer {
   private let names: Names
   private let seed: UInt64
   private let sampleShape: Shape
+  /// The number of classes, where the loss is a cross-entropy with the labels.
+  private let classCount: Int?
   private let plan: Plan
   private let workspace: Workspace
   private let trainable: [String]
@@ -44,8 +46,8 @@ public final class Trainer {
   private let logger = Logger(label: "keel.training")
 
   /// Prepares a training.
-  /// - Throws: `KeelError` for names that the graph lacks, shapes that do not fit, or an operation that
-  ///   has no gradient.
+  /// - Throws: `KeelError` for a batch size below 1, names that the graph lacks or one name for two
+  ///   inputs, shapes that do not fit, or an operation that has no gradient.
   public init(
     _ graph: Graph, optimizer: SGD, batchSize: Int, seed: UInt64 = 0, names: Names = Names(),
     threads: Int? = nil
@@ -54,6 +56,13 @@ public final class Trainer {
       throw KeelError(
         .argument, at: "batch size", expected: "at least 1", found: "\(batchSize)")
     }
+    guard names.samples != names.labels else {
+      throw KeelError(
+        .argument, at: "names", expected: "two inputs, for samples and labels",
+        found: "\(names.samples) for both")
+    }
+    // Asked of the whole graph: the error lists the outputs that there are.
+    _ = try graph.output(named: names.loss)
     guard let input = graph.inputs.first(where: { $0.name == names.samples }) else {
       throw KeelError(
         .graph, at: "input \(names.samples)", expected: "one of \(graph.inputs.map(\.name))",
@@ -68,6 +77,7 @@ public final class Trainer {
     var editor = GraphEditor(try graph.fused().graph)
     editor.outputs.removeAll { $0.name != names.loss }
     let differentiated = try editor.finish().differentiated(names.loss)
+    classCount = differentiated.classCount(ofLabels: names.labels)
     sampleShape = Shape(extents.map { $0! })
     plan = try Plan(
       differentiated,
@@ -92,6 +102,8 @@ public final class Trainer {
   public var weights: [String: Tensor] { workspace.weights }
 
   /// Trains for a number of epochs; a last batch that is not full is left out of each.
+  ///
+  /// A second call goes on with the weights and velocities of the first, and sees its batches again.
   /// - Parameters:
   ///   - samples: N×….
   ///   - labels: N classes.
@@ -137,8 +149,18 @@ public final class Trainer {
         .shape, at: "training labels", expected: "\(samples.shape[0]) labels",
         found: "\(labels.shape)")
     }
-    guard epochs >= 0 else {
-      throw KeelError(.argument, at: "epochs", expected: "at least 0", found: "\(epochs)")
+    if let classCount {
+      for (sample, label) in labels.elements.enumerated()
+      where label < 0 || label >= classCount {
+        throw KeelError(
+          .value, at: "training labels", expected: "labels from 0 to \(classCount - 1)",
+          found: "\(label) for sample \(sample)")
+      }
+    }
+    guard epochs >= 0, !epochs.multipliedReportingOverflow(by: labels.count).overflow else {
+      throw KeelError(
+        .argument, at: "epochs", expected: "at least 0 and fewer than 2⁶³ steps",
+        found: "\(epochs)")
     }
   }
 
@@ -186,5 +208,16 @@ public final class Trainer {
       velocities[name] = velocity
     }
     return loss
+  }
+}
+
+extension Graph {
+  /// The number of logits that a cross-entropy compares an input of labels with.
+  fileprivate func classCount(ofLabels name: String) -> Int? {
+    let labels = inputs.first { $0.name == name }?.value
+    let loss = nodes.first {
+      if case .softmaxCrossEntropy = $0.primitive { $0.inputs[1] == labels } else { false }
+    }
+    return loss.flatMap { type(of: $0.inputs[0]).extents.last?.fixedValue }
   }
 }
