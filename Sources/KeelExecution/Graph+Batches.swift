@@ -4,6 +4,9 @@ public import KeelTensor
 extension Graph {
   /// Runs the graph on any number of samples, a batch at a time, and joins one output.
   ///
+  /// A sample's result is the same for every batch size up to rounding, not bit for bit: kernels choose
+  /// the order of their sums by the batch.
+  ///
   /// - Parameters:
   ///   - samples: N×…; the graph's one input gets them in batches.
   ///   - output: the name of an output whose first extent is the batch.

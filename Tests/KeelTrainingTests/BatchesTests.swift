@@ -1,6 +1,7 @@
 import KeelExecution
 import KeelGraph
 import KeelLayers
+import KeelReference
 import KeelTensor
 import KeelTestSupport
 import Testing
@@ -20,7 +21,9 @@ import Testing
     let whole = try plan(["x": .float32(samples)])["y"]?.floats(at: "y")
     let joined = try graph.run(inBatches: samples, batchSize: batchSize, options: options)
     #expect(joined.shape == [7, 3])
-    #expect(joined == whole)
+    // Kernels choose the order of their sums by the number of rows, and so by the batch.
+    expectClose(
+      joined, DoubleTensor(widening: try #require(whole)), bound: Tolerance.reduction(length: 64))
   }
 
   @Test func otherNamesAndRanks() throws {
