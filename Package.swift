@@ -105,7 +105,9 @@ let package = Package(
       name: "KeelDataTests", dependencies: ["KeelData"], swiftSettings: settings),
     .testTarget(
       name: "KeelTrainingTests",
-      dependencies: ["KeelTraining", "KeelData", "KeelReference", "KeelTestSupport"],
+      dependencies: [
+        "KeelTraining", "KeelData", "KeelReference", "KeelKernels", "KeelTestSupport",
+      ],
       swiftSettings: settings),
     // Runs the command as a process; the dependency is what has it built.
     .testTarget(

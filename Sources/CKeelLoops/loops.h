@@ -322,20 +322,7 @@ static void scaleFloats(float *target, const float *source, float value, long ch
 #undef BODY
 }
 
-static void sgd(float *w, float *v, const float *g, long channels, float rate, float momentum,
-                float decay, int nesterov) {
-  long c = 0;
-#define BODY(T)                                                            \
-  T old = LOAD(T, w + c);                                                  \
-  T d = LOAD(T, g + c) + SPLAT(T, decay) * old;                            \
-  T m = SPLAT(T, momentum) * LOAD(T, v + c) + d;                           \
-  STORE(T, v + c, m);                                                      \
-  if (nesterov) m = d + SPLAT(T, momentum) * m;                            \
-  STORE(T, w + c, old - SPLAT(T, rate) * m);
-  CHANNELS(BODY)
-#undef BODY
-}
-
+#include "optimizers.h"
 #include "windows.h"
 
 const KeelLoops KEEL_TABLE = {
@@ -362,4 +349,8 @@ const KeelLoops KEEL_TABLE = {
     .transpose = transpose,
     .scale = scaleFloats,
     .sgd = sgd,
+    .adam = adam,
+    .rmsProp = rmsProp,
+    .clip = clip,
+    .squareSum = squareSum,
 };

@@ -1,4 +1,5 @@
-import KeelTensor
+internal import KeelKernels
+public import KeelTensor
 
 /// Stochastic gradient descent with momentum, as PyTorch defines it:
 ///
@@ -7,7 +8,7 @@ import KeelTensor
 ///
 /// The rate is not inside v: a change of it acts at once, which differs from the form of Sutskever et
 /// al. 2013.
-public struct SGD: Sendable {
+public struct SGD: Optimizer {
   /// The learning rate of each step.
   public let learningRate: any LearningRateSchedule
   /// The weight of the old velocity in the new one.
@@ -52,17 +53,28 @@ public struct SGD: Sendable {
       weightDecay: weightDecay)
   }
 
-  /// Takes one step in Double: the plain reference of the fast update.
-  package func referenceStep(
-    weight: inout [Double], velocity: inout [Double], gradient: [Double], rate: Double
+  /// The velocity.
+  public var slotNames: [String] { ["velocity"] }
+
+  /// Takes one step in place.
+  public func step(
+    _ step: OptimizerStep, weight: inout MutableSpan<Float>, slots: inout MutableSpan<Float>,
+    gradient: Span<Float>
   ) {
-    precondition(
-      weight.count == velocity.count && weight.count == gradient.count,
-      "SGD: expected \(weight.count) values, found \(velocity.count) and \(gradient.count)")
+    OptimizerKernel.sgd(
+      &weight, slots: &slots, gradient: gradient, rate: Float(step.rate),
+      momentum: Float(momentum), decay: Float(step.weightDecay), nesterov: nesterov)
+  }
+
+  /// Takes one step in Double.
+  public func referenceStep(
+    _ step: OptimizerStep, weight: inout [Double], slots: inout [[Double]], gradient: [Double]
+  ) {
+    checkCounts(weight, slots, gradient)
     for i in weight.indices {
-      let g = gradient[i] + weightDecay * weight[i]
-      velocity[i] = momentum * velocity[i] + g
-      weight[i] -= rate * (nesterov ? g + momentum * velocity[i] : velocity[i])
+      let g = gradient[i] + step.weightDecay * weight[i]
+      slots[0][i] = momentum * slots[0][i] + g
+      weight[i] -= step.rate * (nesterov ? g + momentum * slots[0][i] : slots[0][i])
     }
   }
 }

@@ -1,11 +1,10 @@
 internal import KeelExecution
 public import KeelGraph
-internal import KeelKernels
 public import KeelTensor
 internal import Logging
 
-/// Trains a graph on labelled samples: batches in a seeded order, gradients by a plan, steps by SGD,
-/// running statistics by the graph's own updates, progress by callback.
+/// Trains a graph on labelled samples: batches in a seeded order, gradients by a plan, steps by an
+/// optimizer, running statistics by the graph's own updates, progress by callback.
 ///
 /// The graph has an input for samples, an int64 input for labels, and a scalar loss, as
 /// `Graph.trainingGraph(of:input:)` or a graph built by hand has. It is fused and differentiated here.
@@ -33,7 +32,11 @@ public final class Trainer {
   /// How many samples a step sees.
   public let batchSize: Int
   /// The optimizer.
-  public let optimizer: SGD
+  public let optimizer: any Optimizer
+  /// How gradients are clipped, if they are.
+  public let clipping: GradientClipping?
+  /// What holds for some weights only; the first group that matches counts.
+  public let groups: [ParameterGroup]
   private let names: Names
   private let seed: UInt64
   private let sampleShape: Shape
@@ -41,15 +44,21 @@ public final class Trainer {
   private let classCount: Int?
   private let plan: Plan
   private let workspace: Workspace
-  private let trainable: [String]
-  private var velocities: [String: Tensor] = [:]
+  private var updates: WeightUpdates
+  /// What no run reads and nothing changes any more: running statistics that are frozen.
+  private let unread: [String: Tensor]
   private let logger = Logger(label: "keel.training")
 
   /// Prepares a training.
+  /// - Parameters:
+  ///   - clipping: what is done to gradients before each step.
+  ///   - groups: learning rates and decays of some weights, and weights that are frozen.
   /// - Throws: `KeelError` for a batch size below 1, names that the graph lacks or one name for two
-  ///   inputs, shapes that do not fit, or an operation that has no gradient.
+  ///   inputs, shapes that do not fit, a group that matches no weight, or an operation that has no
+  ///   gradient.
   public init(
-    _ graph: Graph, optimizer: SGD, batchSize: Int, seed: UInt64 = 0, names: Names = Names(),
+    _ graph: Graph, optimizer: any Optimizer, batchSize: Int, seed: UInt64 = 0,
+    names: Names = Names(), clipping: GradientClipping? = nil, groups: [ParameterGroup] = [],
     threads: Int? = nil
   ) throws(KeelError) {
     guard batchSize >= 1 else {
@@ -76,7 +85,8 @@ public final class Trainer {
     }
     var editor = GraphEditor(try graph.fused().graph)
     editor.outputs.removeAll { $0.name != names.loss }
-    let differentiated = try editor.finish().differentiated(names.loss)
+    let (trained, trainable, unread) = try editor.finish().freezing(groups)
+    let differentiated = try trained.differentiated(names.loss, withRespectTo: .named(trainable))
     classCount = differentiated.classCount(ofLabels: names.labels)
     sampleShape = Shape(extents.map { $0! })
     plan = try Plan(
@@ -85,7 +95,11 @@ public final class Trainer {
         names.samples: Shape([batchSize] + sampleShape.extents), names.labels: [batchSize],
       ], options: PlanOptions(threads: threads, weights: .variable))
     workspace = plan.makeWorkspace()
-    trainable = plan.graph.weights.filter { $0.role == .trainable }.map(\.name)
+    updates = try WeightUpdates(
+      of: trainable, in: workspace, optimizer: optimizer, clipping: clipping, groups: groups)
+    self.unread = unread
+    self.clipping = clipping
+    self.groups = groups
     self.batchSize = batchSize
     self.optimizer = optimizer
     self.names = names
@@ -98,18 +112,22 @@ public final class Trainer {
       ])
   }
 
+  /// What each step runs.
+  package var graph: Graph { plan.graph }
   /// Every weight's present contents, running statistics too.
-  public var weights: [String: Tensor] { workspace.weights }
+  public var weights: [String: Tensor] {
+    workspace.weights.merging(unread) { present, _ in present }
+  }
 
   /// Trains for a number of epochs; a last batch that is not full is left out of each.
   ///
-  /// A second call goes on with the weights and velocities of the first, and sees its batches again.
+  /// A second call goes on with the weights and the optimizer's state of the first, and sees its batches again.
   /// - Parameters:
   ///   - samples: N×….
   ///   - labels: N classes.
   ///   - report: called after each step and epoch; it may throw to stop the training.
   /// - Throws: `KeelError` for shapes that do not fit, labels out of range, and of kind `numerical` for a
-  ///   loss that is not finite; and what `report` throws.
+  ///   loss, or a norm of gradients to be clipped, that is not finite; and what `report` throws.
   public func fit(
     _ samples: Tensor, labels: IndexTensor, epochs: Int, augmentation: (any Augmentation)? = nil,
     report: (TrainingEvent) throws -> Void = { _ in }
@@ -192,26 +210,28 @@ public final class Trainer {
         .numerical, at: "training step \(step)", expected: "a finite loss (a lower learning rate?)",
         found: "\(loss)")
     }
-    for name in trainable {
-      let weight = try workspace.weightMemory(name)
-      let gradient = try workspace.outputMemory(Graph.gradientName(name))
-      var velocity = velocities.removeValue(forKey: name) ?? Tensor(zeros: [weight.count])
-      velocity.withMutableSpan { span in
-        span.withUnsafeMutableBufferPointer { velocity in
-          SGDKernel.step(
-            weights: weight.baseAddress!, velocity: velocity.baseAddress!,
-            gradient: gradient.baseAddress!, count: weight.count, rate: Float(rate),
-            momentum: Float(optimizer.momentum), decay: Float(optimizer.weightDecay),
-            nesterov: optimizer.nesterov)
-        }
-      }
-      velocities[name] = velocity
-    }
+    try updates.step(rate: rate, place: "training step \(step)")
     return loss
   }
 }
 
 extension Graph {
+  /// The graph without updates of frozen weights, the trainable weights that are not frozen, and the
+  /// tensors that nothing takes any more.
+  fileprivate func freezing(_ groups: [ParameterGroup]) throws(KeelError) -> (
+    graph: Graph, trainable: [String], unread: [String: Tensor]
+  ) {
+    try groups.check(against: weights.map(\.name))
+    func isFrozen(_ name: String) -> Bool { groups.first(matching: name)?.frozen ?? false }
+    var editor = GraphEditor(self)
+    editor.updates.removeAll { isFrozen($0.weight) }
+    let graph = try editor.finish()
+    let left = Set(graph.weights.map(\.name))
+    let unread = weights.filter { !left.contains($0.name) }.map { ($0.name, $0.tensor) }
+    let trainable = graph.weights.filter { $0.role == .trainable && !isFrozen($0.name) }
+    return (graph, trainable.map(\.name), Dictionary(uniqueKeysWithValues: unread))
+  }
+
   /// The number of logits that a cross-entropy compares an input of labels with.
   fileprivate func classCount(ofLabels name: String) -> Int? {
     let labels = inputs.first { $0.name == name }?.value

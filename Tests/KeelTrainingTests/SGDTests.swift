@@ -29,11 +29,13 @@ import Testing
   @Test(arguments: rows.indices)
   func twoSteps(_ index: Int) {
     let row = Self.rows[index]
-    var (weight, velocity) = ([1.0, -1.0], [0.0, 0.0])
+    var (weight, slots) = ([1.0, -1.0], [[0.0, 0.0]])
     for (step, gradient) in [0.5, 0.25].enumerated() {
       row.sgd.referenceStep(
-        weight: &weight, velocity: &velocity, gradient: [gradient, -gradient],
-        rate: row.sgd.learningRate.rate(atStep: step, of: 2))
+        OptimizerStep(
+          index: step, rate: row.sgd.learningRate.rate(atStep: step, of: 2),
+          weightDecay: row.sgd.weightDecay),
+        weight: &weight, slots: &slots, gradient: [gradient, -gradient])
       #expect(abs(weight[0] - row.weights[step]) <= 1e-15)
       #expect(weight[1] == -weight[0])
     }

@@ -50,16 +50,29 @@ struct TinyData {
 
 /// Training as its definition says, in Double, on the graph as it was traced: neither fused nor planned.
 struct ReferenceTraining {
-  let optimizer: SGD
+  let optimizer: any Optimizer
+  let clip: Clip?
+  let groups: [ParameterGroup]
   let batches: ShuffledBatches
   private let evaluator: ReferenceEvaluator
   private let trainable: [String]
   private(set) var weights: [String: DoubleTensor]
-  private var velocities: [String: [Double]] = [:]
+  private var slots: [String: [[Double]]] = [:]
   private(set) var losses: [Double] = []
 
-  init(_ graph: Graph, optimizer: SGD, batches: ShuffledBatches) throws {
+  /// What clips gradients.
+  enum Clip: Sendable {
+    case value(Double)
+    case norm(Double)
+  }
+
+  init(
+    _ graph: Graph, optimizer: any Optimizer, batches: ShuffledBatches, clip: Clip? = nil,
+    groups: [ParameterGroup] = []
+  ) throws {
     self.optimizer = optimizer
+    self.clip = clip
+    self.groups = groups
     self.batches = batches
     let graph = try graph.differentiated()
     evaluator = ReferenceEvaluator(graph)
@@ -87,16 +100,38 @@ struct ReferenceTraining {
   private mutating func step(_ x: DoubleTensor, _ labels: IndexTensor, rate: Double) throws {
     let results = try evaluator.run(["x": .real(x), "labels": .int64(labels)], weights: weights)
     losses.append(results.outputs["loss"]![flat: 0])
-    for name in trainable {
+    let gradients = clipped(
+      trainable.map { results.outputs[Graph.gradientName($0)]!.elements }.enumerated()
+        .map { group(trainable[$0])?.frozen == true ? [] : $1 })
+    for (name, gradient) in zip(trainable, gradients) {
+      let group = group(name)
+      if group?.frozen == true { continue }
       let shape = weights[name]!.shape
       var weight = weights[name]!.elements
-      var velocity = velocities[name] ?? [Double](repeating: 0, count: weight.count)
+      var slots =
+        slots[name] ?? optimizer.slotNames.map { _ in [Double](repeating: 0, count: weight.count) }
       optimizer.referenceStep(
-        weight: &weight, velocity: &velocity,
-        gradient: results.outputs[Graph.gradientName(name)]!.elements, rate: rate)
+        OptimizerStep(
+          index: losses.count - 1, rate: rate * (group?.learningRateFactor ?? 1),
+          weightDecay: group?.weightDecay ?? optimizer.weightDecay),
+        weight: &weight, slots: &slots, gradient: gradient)
       weights[name] = try DoubleTensor(weight, shape: shape)
-      velocities[name] = velocity
+      self.slots[name] = slots
     }
-    weights.merge(results.updates) { $1 }
+    for (name, value) in results.updates where group(name)?.frozen != true {
+      weights[name] = value
+    }
+  }
+
+  private func group(_ name: String) -> ParameterGroup? { groups.first { $0.matches(name) } }
+
+  private func clipped(_ gradients: [[Double]]) -> [[Double]] {
+    switch clip {
+    case .value(let limit): return gradients.map { $0.map { min(max($0, -limit), limit) } }
+    case .norm(let limit):
+      let total = gradients.joined().reduce(0) { $0 + $1 * $1 }.squareRoot()
+      return gradients.map { $0.map { $0 * min(1, limit / (total + 1e-6)) } }
+    case nil: return gradients
+    }
   }
 }

@@ -6,7 +6,7 @@ import Testing
 
 /// The trainer against training in Double, from the definitions.
 @Suite struct TrainerReferenceTests {
-  static let optimizers = [
+  static let optimizers: [any Optimizer] = [
     try! SGD(learningRate: 0.1),
     try! SGD(learningRate: 0.1, weightDecay: 0.1),
     try! SGD(learningRate: 0.1, momentum: 0.9),
@@ -14,9 +14,20 @@ import Testing
     try! SGD(learningRate: 0.1, momentum: 0.9, nesterov: true, weightDecay: 0.1),
     try! SGD(
       learningRate: StepSchedule(0.2, factor: 0.5, every: 2), momentum: 0.5, nesterov: true),
+    try! AdamW(learningRate: 0.01, epsilon: 0.01, weightDecay: 0.1),
+    try! AdamW(learningRate: 0.01, epsilon: 0.01, weightDecay: 0.1, decay: .coupled),
+    try! AdamW(
+      learningRate: StepSchedule(0.02, factor: 0.5, every: 2), beta1: 0.5, beta2: 0.9,
+      epsilon: 0.01),
+    try! RMSProp(learningRate: 0.01, epsilon: 0.1),
+    try! RMSProp(learningRate: 0.01, epsilon: 0.1, centered: true, momentum: 0.9),
+    try! RMSProp(learningRate: 0.01, epsilon: 0.1, momentum: 0.5, weightDecay: 0.1),
   ]
 
   /// One step, three, and six in two epochs; 14 samples leave two out of each epoch.
+  ///
+  /// Where gradients are divided by their size, ε is large enough not to make rounding errors of a
+  /// gradient that is 0 (a bias before a batch norm) into steps as large as any.
   @Test(arguments: optimizers.indices, [(4, 1), (14, 1), (14, 2)])
   func weightsAndLosses(_ index: Int, _ size: (count: Int, epochs: Int)) throws {
     let optimizer = Self.optimizers[index]

@@ -27,6 +27,16 @@ enum KeelMask {
   KEEL_MASK_OUTPUT = 2     /* active where the saved output > 0 */
 };
 
+/* The numbers of one step of Adam. */
+typedef struct KeelAdam {
+  float rate;    /* of this step, over 1 − beta1ᵗ */
+  float beta1, beta2;
+  float root;    /* 1/√(1 − beta2ᵗ) */
+  float epsilon; /* outside the root */
+  float decay;   /* coupled: times w, added to the gradient */
+  float shrink;  /* decoupled: times w, taken from w */
+} KeelAdam;
+
 typedef struct KeelLoops {
   const char *name;
 
@@ -99,6 +109,19 @@ typedef struct KeelLoops {
   /* g += decay·w; v = momentum·v + g; w −= rate·(nesterov ? g + momentum·v : v) */
   void (*sgd)(float *w, float *v, const float *g, long count, float rate, float momentum,
               float decay, int nesterov);
+  /* g += decay·w; m = beta1·m + (1 − beta1)·g; v = beta2·v + (1 − beta2)·g²;
+     w −= rate·m/(root·√v + epsilon) + shrink·w */
+  void (*adam)(float *w, float *m, float *v, const float *g, long count, const KeelAdam *step);
+  /* g += decay·w; where mean is null, square = alpha·square + (1 − alpha)·g²; where it is not, square is
+     the mean square distance from it: square = alpha·(square + (1 − alpha)·(g − mean)²),
+     mean += (1 − alpha)·(g − mean); d = g/(√square + epsilon); where velocity is not null,
+     d = velocity = momentum·velocity + d; w −= rate·d */
+  void (*rmsProp)(float *w, float *square, float *mean, float *velocity, const float *g, long count,
+                  float rate, float alpha, float epsilon, float momentum, float decay);
+  /* g = min(max(g, −limit), limit); NaN stays */
+  void (*clip)(float *g, long count, float limit);
+  /* Σ x², in double, in an order that is the same for every instruction set */
+  double (*squareSum)(const float *x, long count);
 } KeelLoops;
 
 /* The instruction sets, lowest first. On arm64 the baseline is NEON. */
