@@ -61,6 +61,26 @@ import Testing
     }
   }
 
+  /// A second call goes on: with the optimizer's slots, and with its count of steps, which corrects biases.
+  @Test func aSecondCallGoesOn() throws {
+    let optimizer = try AdamW(learningRate: 0.01, beta2: 0.9, epsilon: 0.01)
+    let data = TinyData(14)
+    let graph = try TinyNet().trainingGraph()
+    let trainer = try Trainer(graph, optimizer: optimizer, batchSize: 4, seed: 3)
+    var reference = try ReferenceTraining(
+      graph, optimizer: optimizer,
+      batches: ShuffledBatches(count: 14, batchSize: 4, dropsLast: true, seed: 3))
+    for _ in 0..<2 {
+      try trainer.fit(data.samples, labels: data.labels, epochs: 1)
+      try reference.fit(data, epochs: 1)
+    }
+    for (name, expected) in reference.weights {
+      expectClose(
+        trainer.weights[name]!, expected, bound: 6 * Tolerance.reduction(length: 64),
+        scale: max(1, expected.largestMagnitude), name)
+    }
+  }
+
   /// Momentum, Nesterov's form and decay all matter: no two optimizers give the same weights.
   @Test func optimizersDiffer() throws {
     let data = TinyData(14)

@@ -9,13 +9,17 @@ import Testing
 
 @Suite struct TrainerTests {
   /// Weights after an epoch on shifted digits; the network is large enough for two threads to be used.
-  private func digits(seed: UInt64, threads: Int) throws -> [String: Tensor] {
+  private func digits(
+    seed: UInt64, threads: Int,
+    optimizer: any Optimizer = try! SGD(
+      learningRate: 0.05, momentum: 0.9, nesterov: true, weightDecay: 5e-4),
+    clipping: GradientClipping? = nil
+  ) throws -> [String: Tensor] {
     var source = RandomSource(seed: 5)
     let net = DigitsResNet(using: &source)
     let trainer = try Trainer(
       Graph.trainingGraph(of: net, input: [.batch, 8, 8, 1]),
-      optimizer: SGD(learningRate: 0.05, momentum: 0.9, nesterov: true, weightDecay: 5e-4),
-      batchSize: 32, seed: seed, threads: threads)
+      optimizer: optimizer, batchSize: 32, seed: seed, clipping: clipping, threads: threads)
     let data = Digits.splits.train.subset(0..<100)
     try trainer.fit(
       data.images, labels: data.labels, epochs: 2, augmentation: RandomShift(pixels: 1))
@@ -29,6 +33,32 @@ import Testing
     #expect(try digits(seed: 1, threads: 5) == weights)
     let other = try digits(seed: 2, threads: 2)
     #expect(weights.allSatisfy { other[$0.key] != $0.value })
+  }
+
+  @Test func theSameBitsWithAClippedNorm() throws {
+    let optimizer = try AdamW(learningRate: 0.01)
+    func weights(threads: Int, limit: Double) throws -> [String: Tensor] {
+      try digits(seed: 1, threads: threads, optimizer: optimizer, clipping: .norm(limit))
+    }
+    let one = try weights(threads: 1, limit: 0.1)
+    #expect(try weights(threads: 2, limit: 0.1) == one)
+    #expect(try weights(threads: 5, limit: 0.1) == one)
+    #expect(try weights(threads: 1, limit: 0.001) != one)
+  }
+
+  @Test(
+    arguments: [
+      try! AdamW(learningRate: 0.03), try! RMSProp(learningRate: 0.01),
+      try! RMSProp(learningRate: 0.003, centered: true, momentum: 0.5),
+    ] as [any Optimizer])
+  func theLossFallsWith(_ optimizer: any Optimizer) throws {
+    let data = TinyData(64)
+    let trainer = try Trainer(TinyNet().trainingGraph(), optimizer: optimizer, batchSize: 16)
+    var means: [Double] = []
+    try trainer.fit(data.samples, labels: data.labels, epochs: 30) { event in
+      if case .epoch(let epoch) = event { means.append(epoch.meanLoss) }
+    }
+    #expect(means[29] <= 0.3 * means[0], "\(means[0]) to \(means[29])")
   }
 
   @Test func theLossFalls() throws {
