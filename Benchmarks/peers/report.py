@@ -146,8 +146,8 @@ def _head(document: dict[str, Any]) -> str:
             f"- CPU: {machine['cpu']}, {machine['processors']} processors{load}",
             f"- Keel: {machine['build']} build; OpenBLAS {machine['blas_version']}, core"
             f" {machine['blas_core']} ({machine['blas_core_choice']})",
-            f"- PyTorch {machine['torch']}, {machine['torch_capability']}, idle threads"
-            f" {machine['torch_wait_policy']}",
+            f"- PyTorch {machine['torch']}, {machine['torch_capability']},"
+            f" {machine['torch_waiting']}",
             f"- {machine['date']}, {document['rounds']} rounds; milliseconds; speedups are PyTorch's"
             " time over Keel's",
         ]

@@ -6,7 +6,8 @@ import os
 import time
 from collections.abc import Callable
 
-# Before torch is imported: its OpenMP threads would spin on the cores that Keel needs next.
+# Read when torch is loaded: its idle OpenMP threads sleep at once instead of spinning on the cores that
+# Keel needs next. README.md says when to choose otherwise, with GOMP_SPINCOUNT.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("KMP_BLOCKTIME", "0")
 
@@ -28,7 +29,11 @@ def versions() -> dict[str, str]:
     return {
         "torch": torch.__version__,
         "torch_capability": torch.backends.cpu.get_cpu_capability(),
-        "torch_wait_policy": os.environ["OMP_WAIT_POLICY"],
+        "torch_waiting": ", ".join(
+            f"{name}={os.environ[name]}"
+            for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME")
+            if name in os.environ
+        ),
     }
 
 
