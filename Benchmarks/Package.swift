@@ -44,6 +44,7 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "ConvolutionBenchmarkTests", dependencies: ["convolution"], swiftSettings: settings),
+    .testTarget(name: "PeerTests", dependencies: ["peer"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )
