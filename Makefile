@@ -11,7 +11,7 @@ FILTER ?=
 FORMATTED = $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
 	Benchmarks/Tests Examples/*/Package.swift Examples/*/Sources)
 
-.PHONY: help demo test test-matrix bench lint format doctor dependencies
+.PHONY: help demo test test-matrix bench bench-peers lint format doctor dependencies
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,19 @@ bench: dependencies ## Runs the benchmarks.
 	@set -e; for suite in $(SUITES); do \
 	  $(SWIFT) run -c release --package-path Benchmarks $$suite $(OPTIONS); \
 	done
+
+PEERS = Benchmarks/.venv-peers
+
+bench-peers: dependencies $(PEERS)/installed ## Compares with PyTorch.
+	$(SWIFT) build -c release --package-path Benchmarks --product peer
+	@set -e; for suite in $(SUITES); do \
+	  $(PEERS)/bin/python Benchmarks/peers/compare.py --suite $$suite $(OPTIONS); \
+	done
+
+$(PEERS)/installed: Benchmarks/peers/requirements.txt
+	python3 -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet -r $<
+	touch $@
 
 lint: ## Checks format, layering and lengths.
 	$(SWIFT) format lint --strict --parallel -r $(FORMATTED)

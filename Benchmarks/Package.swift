@@ -14,6 +14,7 @@ let package = Package(
   products: [
     .library(name: "BenchmarkHarness", targets: ["BenchmarkHarness"]),
     .executable(name: "convolution", targets: ["convolution"]),
+    .executable(name: "peer", targets: ["peer"]),
   ],
   dependencies: [
     .package(name: "Keel", path: ".."),
@@ -33,11 +34,17 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       swiftSettings: settings),
+    // Keel's side of peers/compare.py: serves requests of another process.
+    .executableTarget(
+      name: "peer",
+      dependencies: ["BenchmarkHarness", .product(name: "Keel", package: "Keel")],
+      swiftSettings: settings),
     .testTarget(
       name: "BenchmarkHarnessTests", dependencies: ["BenchmarkHarness", "CBenchmarkLoops"],
       swiftSettings: settings),
     .testTarget(
       name: "ConvolutionBenchmarkTests", dependencies: ["convolution"], swiftSettings: settings),
+    .testTarget(name: "PeerTests", dependencies: ["peer"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

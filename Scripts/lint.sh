@@ -64,7 +64,7 @@ done < <(grep -rn openblas_set_num_threads --include='*.swift' --include='*.c' S
 # 5. No file over 500 lines, but what scripts made.
 while read -r lines file; do
   report "length: $file has $lines lines: split it (500 at most)"
-done < <(find ./* -name '.build*' -prune -o -type f \
+done < <(find ./* \( -name '.build*' -o -name '.venv*' \) -prune -o -type f \
   \( -name '*.swift' -o -name '*.c' -o -name '*.h' -o -name '*.inc' -o -name '*.sh' -o -name '*.py' \) \
   ! -name '*.pb.swift' ! -path ./Sources/CKeelDigits/digits.c -exec wc -l {} + |
   awk '$2 != "total" && $1 > 500')

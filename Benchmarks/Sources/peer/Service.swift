@@ -1,0 +1,122 @@
+import BenchmarkHarness
+import Foundation
+import Keel
+
+/// Answers one request per line, so that another process can interleave its own work with Keel's.
+///
+/// | request | answer |
+/// |---|---|
+/// | `machine THREADS` | `ok` and one JSON object |
+/// | `prepare JSON` | `ok`; reads `x`, `weight` and `dy` from the folder as the pass needs them |
+/// | `run REPETITIONS` | `ok` and the seconds of all repetitions; one run before them is not timed |
+/// | `result NAME` | `ok`; writes the last run's result into the folder |
+///
+/// Files are raw Floats in the machine's byte order and Keel's layout. What cannot be served is answered
+/// with `error` and the reason.
+struct Service {
+  private let folder: URL
+  private var prepared: PreparedPass?
+
+  /// Makes a service on a folder for operands and results.
+  init(folder: String) { self.folder = URL(fileURLWithPath: folder, isDirectory: true) }
+
+  /// The answer to one line.
+  mutating func answer(_ line: String) -> String {
+    do {
+      let text = try serve(line)
+      return text.isEmpty ? "ok" : "ok \(text)"
+    } catch {
+      return "error " + "\(error)".replacing("\n", with: " ")
+    }
+  }
+
+  private mutating func serve(_ line: String) throws(KeelError) -> String {
+    let parts = line.split(separator: " ", maxSplits: 1)
+    let argument = parts.count == 2 ? String(parts[1]) : ""
+    switch parts.first {
+    case "machine": return try machine(try Self.count(argument, of: "threads"))
+    case "prepare": try prepare(argument)
+    case "run":
+      let repetitions = try Self.count(argument, of: "repetitions")
+      return "\(run(try pass(), repetitions: repetitions))"
+    case "result": try write(try pass().result, to: argument)
+    default:
+      throw KeelError(
+        .argument, at: "request", expected: "machine, prepare, run or result",
+        found: parts.first.map { String($0) } ?? "nothing")
+    }
+    return ""
+  }
+
+  private func machine(_ threads: Int) throws(KeelError) -> String {
+    let encoder = JSONEncoder()
+    encoder.keyEncodingStrategy = .convertToSnakeCase
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    do {
+      let machine = Machine(threads: threads, blasThreads: 1)
+      return String(decoding: try encoder.encode(machine), as: UTF8.self)
+    } catch {
+      throw KeelError(.value, at: "machine", expected: "an encodable value", found: "\(error)")
+    }
+  }
+
+  private mutating func prepare(_ json: String) throws(KeelError) {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    let request: PassRequest
+    do {
+      request = try decoder.decode(PassRequest.self, from: Data(json.utf8))
+    } catch {
+      throw KeelError(.argument, at: "prepare", expected: "a pass as JSON", found: "\(error)")
+    }
+    // First free what was there: two large passes need not be in memory at once.
+    prepared = nil
+    let folder = folder
+    prepared = try PreparedPass(request) { name, shape throws(KeelError) in
+      try Self.read(folder.appending(path: name), shape: shape)
+    }
+  }
+
+  private func pass() throws(KeelError) -> PreparedPass {
+    guard let prepared else {
+      throw KeelError(.argument, at: "request", expected: "prepare before it", found: "none")
+    }
+    return prepared
+  }
+
+  private func run(_ pass: PreparedPass, repetitions: Int) -> Double {
+    pass.run()
+    let start = steadySeconds()
+    for _ in 0..<repetitions { pass.run() }
+    return steadySeconds() - start
+  }
+
+  private static func read(_ file: URL, shape: Shape) throws(KeelError) -> Tensor {
+    guard let data = try? Data(contentsOf: file) else {
+      throw KeelError(.file, at: file.path, expected: "a file", found: "none that can be read")
+    }
+    guard data.count == 4 * shape.elementCount else {
+      throw KeelError(
+        .file, at: file.path, expected: "\(4 * shape.elementCount) bytes", found: "\(data.count)")
+    }
+    return Tensor(uninitialized: shape) { elements in
+      _ = data.copyBytes(to: UnsafeMutableRawBufferPointer(elements))
+    }
+  }
+
+  private func write(_ tensor: Tensor, to name: String) throws(KeelError) {
+    let file = folder.appending(path: name)
+    do {
+      try tensor.elements.withUnsafeBytes { try Data($0).write(to: file) }
+    } catch {
+      throw KeelError(.file, at: file.path, expected: "a file to write", found: "\(error)")
+    }
+  }
+
+  private static func count(_ text: String, of what: String) throws(KeelError) -> Int {
+    guard let count = Int(text), count >= 1 else {
+      throw KeelError(.argument, at: what, expected: "a number of at least 1", found: text)
+    }
+    return count
+  }
+}

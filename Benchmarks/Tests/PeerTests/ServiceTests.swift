@@ -1,0 +1,77 @@
+import Foundation
+import Testing
+
+@testable import peer
+
+@Suite struct ServiceTests {
+  /// A 1×1 convolution of 2×2 pixels from two channels to one.
+  private static func request(_ pass: String, batch: Int = 1) -> String {
+    """
+    prepare {"pass": "\(pass)", "batch": \(batch), "threads": 1, "height": 2, "width": 2, \
+    "input_channels": 2, "output_channels": 1, "kernel": 1, "stride": 1, "padding": 0, "groups": 1}
+    """
+  }
+
+  private static func withFolder(_ body: (URL) throws -> Void) throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try body(folder)
+  }
+
+  private static func write(_ numbers: [Float], to file: URL) throws {
+    try numbers.withUnsafeBytes { try Data($0).write(to: file) }
+  }
+
+  private static func read(_ file: URL) throws -> [Float] {
+    let data = try Data(contentsOf: file)
+    return [Float](unsafeUninitializedCapacity: data.count / 4) { buffer, count in
+      count = data.copyBytes(to: buffer) / 4
+    }
+  }
+
+  private static let results: [(pass: String, expected: [Float])] = [
+    ("forward", [12, 34, 56, 78]),
+    ("input_gradient", [10, 1, 20, 2, 30, 3, 40, 4]),
+    ("weight_gradient", [50, 60]),
+  ]
+
+  @Test(arguments: results)
+  func computesEachPass(pass: String, expected: [Float]) throws {
+    try Self.withFolder { folder in
+      try Self.write([1, 2, 3, 4, 5, 6, 7, 8], to: folder.appending(path: "x"))
+      try Self.write([10, 1], to: folder.appending(path: "weight"))
+      try Self.write([1, 2, 3, 4], to: folder.appending(path: "dy"))
+      var service = Service(folder: folder.path)
+      #expect(service.answer(Self.request(pass)) == "ok")
+      let answer = service.answer("run 3").split(separator: " ")
+      #expect(answer.count == 2 && answer[0] == "ok")
+      #expect(try #require(Double(answer[1])) > 0)
+      #expect(service.answer("result y") == "ok")
+      #expect(try Self.read(folder.appending(path: "y")) == expected)
+    }
+  }
+
+  @Test func errorsNameWhatIsWrong() throws {
+    try Self.withFolder { folder in
+      var service = Service(folder: folder.path)
+      #expect(service.answer("").hasPrefix("error argument error at request"))
+      #expect(service.answer("dance").hasSuffix("found dance"))
+      #expect(service.answer("run 1").contains("expected prepare before it"))
+      #expect(service.answer("run 0").contains("a number of at least 1, found 0"))
+      #expect(service.answer("prepare {}").hasPrefix("error argument error at prepare"))
+      #expect(service.answer(Self.request("sideways")).hasPrefix("error argument error at prepare"))
+      #expect(service.answer(Self.request("forward", batch: 0)).hasPrefix("error shape error"))
+      #expect(service.answer(Self.request("forward")).hasPrefix("error file error"))
+      try Self.write([1, 2, 3], to: folder.appending(path: "x"))
+      #expect(service.answer(Self.request("forward")).hasSuffix("expected 32 bytes, found 12"))
+    }
+  }
+
+  @Test func machineIsOneLine() {
+    var service = Service(folder: "/tmp")
+    let answer = service.answer("machine 1")
+    #expect(answer.hasPrefix("ok {") && answer.hasSuffix("}") && !answer.contains("\n"))
+    #expect(answer.contains("\"blas_core\""))
+  }
+}

@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Times Keel against PyTorch in interleaved rounds, after comparing what they compute.
+
+    compare.py --suite convolution --threads 1,2
+    compare.py --lines 'ResNet-18 b1 3x3' --rounds 5 --json
+
+Exit status: 0 done, 1 results differ or a peer failed, 2 the call's arguments are wrong.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import math
+import os
+import pathlib
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy
+
+import report
+import torch_peer
+from keel_peer import KeelPeer, PeerError
+from report import Result
+from shapes import PASSES, SUITES, Array, Line, operands
+
+BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent
+# Seconds of work that a sample lasts at least.
+SAMPLE = 0.002
+
+
+class Mismatch(Exception):
+    """Two results that must be equal are not."""
+
+
+@dataclass
+class Contender:
+    name: str
+    run: Callable[[int], float]
+    repetitions: int = 1
+
+    def calibrate(self) -> None:
+        """Chooses repetitions so that a sample lasts long enough for the clock."""
+        # The first run allocates and faults pages in: it would make the work look longer than it is.
+        self.run(1)
+        seconds = self.run(self.repetitions)
+        while seconds * self.repetitions < SAMPLE:
+            wanted = 1.2 * SAMPLE / max(seconds, 1e-9)
+            # Never grow by more than 16 from one short sample.
+            self.repetitions = math.ceil(min(max(wanted, self.repetitions + 1), 16 * self.repetitions))
+            seconds = self.run(self.repetitions)
+
+
+def difference(found: Array, expected: Array) -> float:
+    """The largest difference relative to the largest expected magnitude; NaN where either has one."""
+    largest = float(numpy.abs(expected).max())
+    return float(numpy.abs(found - expected).max()) / max(largest, float(numpy.finfo("f4").tiny))
+
+
+def tolerance(reduction: int) -> float:
+    """A floor for single operations, and growth with the square root of the sum's length."""
+    return 1e-5 + 1e-6 * math.sqrt(reduction)
+
+
+def compare(
+    keel: KeelPeer, line: Line, which: str, data: dict[str, Array], threads: int, rounds: int
+) -> Result:
+    """Checks and times one pass of one line."""
+    shape = line.shape
+    keel.prepare(shape, which, threads)
+    keel.run(1)
+    computed = keel.result(shape.result_shape(which))
+    contenders = [Contender("keel", keel.run)]
+    largest = 0.0
+    for layout in torch_peer.layouts(which):
+        peer = torch_peer.TorchPass(shape, which, data, layout, threads)
+        found = difference(computed, peer.result())
+        bound = tolerance(shape.reduction(which))
+        # Not `found > bound`: a NaN must fail.
+        if not found <= bound:
+            raise Mismatch(
+                f"{line.name}, {which}, {threads} thread(s), {layout}: relative difference"
+                f" {found:.2e}, at most {bound:.2e} allowed"
+            )
+        largest = max(largest, found)
+        contenders.append(Contender(layout, peer.run))
+    for contender in contenders:
+        contender.calibrate()
+    samples: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    for _ in range(rounds):
+        for contender in contenders:
+            samples[contender.name].append(contender.run(contender.repetitions))
+    mine = samples.pop("keel")
+    return Result(line, which, threads, largest, mine, samples)
+
+
+def machine(keel: KeelPeer, threads: int) -> dict[str, Any]:
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return {
+        **keel.machine(threads),
+        **torch_peer.versions(),
+        "date": now.isoformat(timespec="seconds"),
+        "load_average": os.getloadavg()[0],
+    }
+
+
+def run(options: argparse.Namespace, lines: list[Line]) -> None:
+    """Compares all lines, prints, and writes the files."""
+    everything: list[Result] = []
+    with KeelPeer(options.peer, options.keep_environment) as keel:
+        machines = {threads: machine(keel, threads) for threads in options.threads}
+        for number, line in enumerate(lines, 1):
+            data = operands(line.shape)
+            keel.load(data)
+            for threads in options.threads:
+                progress(f"[{number}/{len(lines)}] {line.name}, {threads} thread(s)")
+                everything += [
+                    compare(keel, line, which, data, threads, options.rounds)
+                    for which in options.passes
+                ]
+    progress("")
+    tables: list[str] = []
+    for threads in options.threads:
+        results = [result for result in everything if result.threads == threads]
+        document = report.report(options.suite, machines[threads], options.rounds, results)
+        tables.append(report.text(document, results))
+        files = report.write(options.output, document, results)
+        print("wrote " + ", ".join(file.name for file in files), file=sys.stderr)
+    if options.json:
+        first = machines[options.threads[0]]
+        document = report.report(options.suite, first, options.rounds, everything)
+        print(json.dumps(document, indent=2))
+    else:
+        print("\n\n".join(tables))
+
+
+def progress(message: str) -> None:
+    """Replaces one line on standard error, where that is a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{message}", end="", file=sys.stderr, flush=True)
+
+
+def numbers(text: str) -> list[int]:
+    """Thread counts, such as `1,2`, each once and ascending."""
+    found = sorted({int(part) for part in text.split(",")})
+    if found[0] < 1:
+        raise ValueError(text)
+    return found
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Times Keel against PyTorch in interleaved rounds, after comparing results."
+    )
+    processors = len(os.sched_getaffinity(0))
+    parser.add_argument("--suite", choices=sorted(SUITES), default="convolution")
+    parser.add_argument("--lines", metavar="PATTERN", default="", help="only lines that match")
+    parser.add_argument(
+        "--passes", metavar="A,B", default=",".join(PASSES), help="(default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threads", type=numbers, default=[processors], metavar="A,B",
+        help="thread counts of both sides (default: the process's CPUs)",
+    )  # fmt: skip
+    parser.add_argument("--rounds", type=positive, default=15, help="(default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
+    parser.add_argument(
+        "--keep-environment", action="store_true", help="leave OPENBLAS_CORETYPE as it is"
+    )
+    parser.add_argument(
+        "--peer", type=pathlib.Path, default=BENCHMARKS / ".build/release/peer",
+        help="Keel's executable",
+    )  # fmt: skip
+    parser.add_argument(
+        "--output", type=pathlib.Path, default=BENCHMARKS / "Results", help="folder for the files"
+    )
+    options = parser.parse_args()
+    options.passes = options.passes.split(",")
+    if unknown := set(options.passes) - set(PASSES):
+        parser.error(f"--passes: not one of {', '.join(PASSES)}: {', '.join(sorted(unknown))}")
+    try:
+        pattern = re.compile(options.lines, re.IGNORECASE)
+    except re.error as error:
+        parser.error(f"--lines: not a regular expression: {error}")
+    options.chosen = [line for line in SUITES[options.suite]() if pattern.search(line.name)]
+    if not options.chosen:
+        parser.error("--lines: no line matches")
+    return options
+
+
+def main() -> int:
+    options = arguments()
+    try:
+        run(options, options.chosen)
+    except (Mismatch, PeerError) as error:
+        progress("")
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Keel as a contender: a process of its own that runs what it is told and says how long it took."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import numpy
+
+from shapes import Array, Shape
+
+# What each pass reads.
+_OPERANDS = {
+    "forward": ("x", "weight"),
+    "input_gradient": ("dy", "weight"),
+    "weight_gradient": ("x", "dy"),
+}
+
+
+class PeerError(Exception):
+    """Keel's process could not be started, answered with an error, or ended."""
+
+
+class KeelPeer:
+    """The process behind the `peer` executable of the Benchmarks package."""
+
+    def __init__(self, executable: pathlib.Path, keep_environment: bool = False) -> None:
+        environment = dict(os.environ)
+        if not keep_environment:
+            # A core pinned below the CPU's halves the speed of OpenBLAS's products.
+            environment.pop("OPENBLAS_CORETYPE", None)
+        self._folder = tempfile.TemporaryDirectory(prefix="keel-peer-")
+        try:
+            self._process = subprocess.Popen(
+                [str(executable), self._folder.name],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
+            )  # fmt: skip
+        except OSError as error:
+            raise PeerError(f"cannot start {executable}: {error.strerror}") from error
+
+    def __enter__(self) -> KeelPeer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+        self._folder.cleanup()
+
+    def machine(self, threads: int) -> dict[str, object]:
+        """CPU, OpenBLAS's version and core, and the rest of what Keel's benchmarks print."""
+        machine: dict[str, object] = json.loads(self._ask(f"machine {threads}"))
+        return machine
+
+    def load(self, operands: dict[str, Array]) -> None:
+        """Hands over x, weight and dy, in Keel's layout."""
+        for name, array in operands.items():
+            array.tofile(self._path(name))
+
+    def prepare(self, shape: Shape, which: str, threads: int) -> None:
+        """Prepares a pass on what was loaded; the forward pass packs its weight here."""
+        request = {
+            "pass": which, "batch": shape.batch, "threads": threads,
+            "height": shape.size, "width": shape.size,
+            "input_channels": shape.inputs, "output_channels": shape.outputs,
+            "kernel": shape.kernel, "stride": shape.stride, "padding": shape.padding,
+            "groups": shape.groups,
+        }  # fmt: skip
+        missing = [name for name in _OPERANDS[which] if not self._path(name).exists()]
+        if missing:
+            raise PeerError(f"{which}: not loaded: {', '.join(missing)}")
+        self._ask("prepare " + json.dumps(request))
+
+    def run(self, repetitions: int) -> float:
+        """Seconds of one run, the mean of the repetitions; one more before them is not timed."""
+        return float(self._ask(f"run {repetitions}")) / repetitions
+
+    def result(self, extents: tuple[int, ...]) -> Array:
+        """What the last run computed."""
+        self._ask("result result")
+        return numpy.fromfile(self._path("result"), dtype=numpy.float32).reshape(extents)
+
+    def _path(self, name: str) -> pathlib.Path:
+        return pathlib.Path(self._folder.name, name)
+
+    def _ask(self, request: str) -> str:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        try:
+            self._process.stdin.write(request + "\n")
+            self._process.stdin.flush()
+            answer = self._process.stdout.readline()
+        except BrokenPipeError as error:
+            raise PeerError(f"Keel's process ended before: {request}") from error
+        status, _, text = answer.rstrip("\n").partition(" ")
+        if status == "":
+            raise PeerError(f"Keel's process ended in: {request}")
+        if status != "ok":
+            raise PeerError(f"{request}: {text}")
+        return text
