@@ -43,23 +43,6 @@ static void add(float *y, const float *a, const float *b, long channels) {
 #undef BODY
 }
 
-static void relu(float *y, const float *x, long channels) {
-  long c = 0;
-#define BODY(T)         \
-  T v = LOAD(T, x + c); \
-  STORE(T, y + c, POSITIVE(T, v));
-  CHANNELS(BODY)
-#undef BODY
-}
-
-static void reluGradient(float *dx, const float *dy, const float *y, long channels) {
-  long c = 0;
-#define BODY(T) \
-  STORE(T, dx + c, (LOAD(T, y + c) > SPLAT(T, 0)) ? LOAD(T, dy + c) : SPLAT(T, 0));
-  CHANNELS(BODY)
-#undef BODY
-}
-
 static void moments(const float *x, long rows, long channels, const float *pivot, float *sum,
                     float *square) {
   enum { BLOCK = 4 }; /* eight independent sums hide the latency of an addition */
@@ -323,14 +306,15 @@ static void scaleFloats(float *target, const float *source, float value, long ch
 }
 
 #include "optimizers.h"
+#include "activations.h"
 #include "windows.h"
 
 const KeelLoops KEEL_TABLE = {
     .name = KEEL_NAME,
     .epilogue = epilogue,
     .add = add,
-    .relu = relu,
-    .reluGradient = reluGradient,
+    .activate = activate,
+    .activateGradient = activateGradient,
     .moments = moments,
     .mergeMoments = mergeMoments,
     .accumulate = accumulate,

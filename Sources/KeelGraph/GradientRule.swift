@@ -26,7 +26,8 @@ internal struct GradientRule {
     case .normalization(let normalization):
       return try self.normalization(normalization, dy, in: &builder)
     case .activation(let activation):
-      return [try one(.activationGradient(activation), [dy, node.outputs[0]], in: &builder)]
+      let value = activation.gradientOperand == .input ? x[0] : node.outputs[0]
+      return [try one(.activationGradient(activation), [dy, value], in: &builder)]
     case .add: return [needed[0] ? dy : nil, needed[1] ? dy : nil]
     case .pooling(let geometry):
       let inputs = geometry.kind == .maximum ? [dy, x[0]] : [dy]
@@ -62,13 +63,16 @@ internal struct GradientRule {
     try builder.append(primitive, inputs, label: node.label)[0]
   }
 
-  /// y = f(x·w + bias + residual): the activation's mask first, then each operand from it.
+  /// y = f(x·w + bias + residual): the activation's gradient first, then each operand from it.
   private func product(
     _ dy: ValueID, _ epilogue: Epilogue, in builder: inout GraphBuilder, dx: Primitive,
     dWeight: Primitive
   ) throws(KeelError) -> [ValueID?] {
     var g = dy
     if let activation = epilogue.activation {
+      guard activation.gradientOperand == .result else {
+        throw missing("\(activation.name) by itself, since its gradient needs its argument")
+      }
       g = try one(.activationGradient(activation), [dy, node.outputs[0]], in: &builder)
     }
     var gradients = [ValueID?](repeating: nil, count: node.inputs.count)

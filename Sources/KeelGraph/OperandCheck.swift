@@ -66,9 +66,18 @@ internal struct OperandCheck {
     ValueType([batch] + shape.extents.dropFirst().map(Extent.fixed))
   }
 
+  /// The type that two float operands share.
+  func pair() throws(KeelError) -> ValueType {
+    try count(2)
+    try floats(0, "first operand")
+    try equal(1, inputs[0], "second operand")
+    return inputs[0]
+  }
+
   private func epilogue(
     _ epilogue: Epilogue, from first: Int, result: ValueType, channels: Extent
   ) throws(KeelError) {
+    try epilogue.activation?.validate(at: place)
     var next = first
     if epilogue.hasBias {
       try equal(next, ValueType([channels]), "bias")
@@ -100,6 +109,7 @@ internal struct OperandCheck {
 
   func normalization(_ normalization: Normalization) throws(KeelError) -> [ValueType] {
     let at = NormalizationOperands(normalization)
+    try Normalization.checkActivation(normalization.epilogue, at: place)
     try count(at.count)
     let channels = try normalizedChannels(0, normalization)
     for (index, what) in [
@@ -114,6 +124,7 @@ internal struct OperandCheck {
 
   func normalizationGradient(_ normalization: Normalization) throws(KeelError) -> [ValueType] {
     let at = NormalizationGradientOperands(normalization)
+    try Normalization.checkActivation(normalization.epilogue, at: place)
     try count(at.count)
     let channels = try normalizedChannels(1, normalization)
     try equal(0, inputs[1], "gradient")

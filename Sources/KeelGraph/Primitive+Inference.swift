@@ -38,15 +38,15 @@ extension Primitive {
       return try check.normalizationGradient(normalization)
     case .runningStatistics(let momentum):
       return try check.runningStatistics(momentum)
-    case .activation:
+    case .activation(let activation):
+      try activation.validate(at: place)
       try check.count(1)
       try check.floats(0, "input")
       return [inputs[0]]
-    case .activationGradient, .add:
-      try check.count(2)
-      try check.floats(0, "first operand")
-      try check.equal(1, inputs[0], "second operand")
-      return [inputs[0]]
+    case .activationGradient(let activation):
+      try activation.validate(at: place)
+      return [try check.pair()]
+    case .add: return [try check.pair()]
     case .channelSum:
       try check.count(1)
       try check.floats(0, "input")

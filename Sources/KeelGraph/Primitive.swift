@@ -32,7 +32,8 @@ public enum Primitive: Hashable, Sendable {
 
   /// x → f(x).
   case activation(Activation)
-  /// (dy, y) → dx, from the activation's result.
+  /// (dy, v) → dx = dy·f′, with v the forward result y or the argument x: what the activation's
+  /// `gradientOperand` says. Where f is flat (a clipped or inactive element) dx is 0, whatever dy is.
   case activationGradient(Activation)
   /// (a, b) → a + b, of equal shapes.
   case add
@@ -74,8 +75,8 @@ extension Primitive {
     case .normalization(let normalization): "batch norm" + Self.suffix(normalization.epilogue)
     case .normalizationGradient: "batch norm gradient"
     case .runningStatistics: "running statistics"
-    case .activation(.relu): "ReLU"
-    case .activationGradient(.relu): "ReLU gradient"
+    case .activation(let activation): activation.name
+    case .activationGradient(let activation): "\(activation.name) gradient"
     case .add: "add"
     case .channelSum: "channel sum"
     case .pooling(let geometry): geometry.kind == .maximum ? "max pooling" : "average pooling"
@@ -92,7 +93,7 @@ extension Primitive {
 
   private static func suffix(_ epilogue: Epilogue) -> String {
     var text = epilogue.hasResidual ? " + add" : ""
-    if epilogue.activation == .relu { text += " + ReLU" }
+    if let activation = epilogue.activation { text += " + \(activation.name)" }
     return text
   }
 

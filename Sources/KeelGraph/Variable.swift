@@ -20,9 +20,6 @@ public struct Variable {
     left.trace.apply(.add, [left, right])[0]
   }
 
-  /// max(x, 0).
-  public func relu() -> Variable { trace.apply(.activation(.relu), [self])[0] }
-
   /// Softmax along the last axis of a matrix.
   public func softmax() -> Variable { trace.apply(.softmax, [self])[0] }
 

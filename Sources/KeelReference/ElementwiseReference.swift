@@ -7,33 +7,21 @@ internal enum ElementwiseReference {
     let count = x.count
     return DoubleTensor(summing: x.shape) { y in
       x.withPointer { x in
-        for i in 0..<count { y[i] = value(x[i], activation) }
+        for i in 0..<count { y[i] = ActivationReference.value(x[i], activation) }
       }
     }
   }
 
-  /// f(x) of one number. NaN passes through ReLU: it is not below zero.
-  static func value(_ x: Double, _ activation: Activation) -> Double {
-    switch activation {
-    case .relu: x < 0 ? 0 : x
-    }
-  }
-
-  /// Whether f changes with its argument, told from its result y; ReLU does not at 0.
-  static func isActive(_ y: Double, _ activation: Activation) -> Bool {
-    switch activation {
-    case .relu: y > 0
-    }
-  }
-
-  /// dx = dy where f is active, otherwise 0, whatever dy is.
-  static func activationGradient(_ dy: DoubleTensor, y: DoubleTensor, _ activation: Activation)
-    -> DoubleTensor
-  {
+  /// dx = dy·f′, from the result y or the argument x (`value`); 0 where f is flat, whatever dy is.
+  static func activationGradient(
+    _ dy: DoubleTensor, from value: DoubleTensor, _ activation: Activation
+  ) -> DoubleTensor {
     let count = dy.count
     return DoubleTensor(summing: dy.shape) { dx in
-      withPointers(dy, y) { dy, y in
-        for i in 0..<count where isActive(y[i], activation) { dx[i] = dy[i] }
+      withPointers(dy, value) { dy, value in
+        for i in 0..<count {
+          if let slope = ActivationReference.slope(value[i], activation) { dx[i] = dy[i] * slope }
+        }
       }
     }
   }

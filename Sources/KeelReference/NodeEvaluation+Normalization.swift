@@ -53,7 +53,7 @@ extension NodeEvaluation {
     var g = real(0)
     if let activation = normalization.epilogue.activation {
       g = ElementwiseReference.activationGradient(
-        g, y: real(at.output) ?? reference.forward(x), activation)
+        g, from: real(at.output) ?? reference.forward(x), activation)
     }
     let dx =
       switch normalization.statistics {

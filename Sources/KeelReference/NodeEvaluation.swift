@@ -29,7 +29,7 @@ internal struct NodeEvaluation {
     case .activation(let activation):
       return [.real(ElementwiseReference.activated(real(0), activation))]
     case .activationGradient(let activation):
-      return [.real(ElementwiseReference.activationGradient(real(0), y: real(1), activation))]
+      return [.real(ElementwiseReference.activationGradient(real(0), from: real(1), activation))]
     case .add: return [.real(ElementwiseReference.sum(real(0), real(1)))]
     case .channelSum: return [.real(ElementwiseReference.channelSum(real(0)))]
     case .pooling(let geometry): return [.real(PoolingReference.forward(real(0), geometry))]

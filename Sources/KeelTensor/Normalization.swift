@@ -45,7 +45,7 @@ public struct Normalization: Hashable, Sendable {
 
   /// Makes a normalization from its choices.
   /// - Throws: `KeelError` of kind `argument` for an ε that is negative or not finite, or an epilogue
-  ///   with a bias (the shift is the bias).
+  ///   with a bias (the shift is the bias) or an activation other than ReLU.
   public init(
     partition: Partition = .batch, statistics: Statistics,
     operation: Operation = .standardize(epsilon: 1e-5),
@@ -60,11 +60,22 @@ public struct Normalization: Hashable, Sendable {
         .argument, at: place, expected: "an epilogue without bias (the shift is the bias)",
         found: "one with bias")
     }
+    try Self.checkActivation(epilogue, at: place)
     self.partition = partition
     self.statistics = statistics
     self.operation = operation
     self.recovery = recovery
     self.epilogue = epilogue
+  }
+
+  /// Checks the activation of an epilogue: the backward pass of a normalization recomputes where its
+  /// activation was active, which only ReLU allows.
+  /// - Throws: `KeelError` of kind `argument` for another one.
+  public static func checkActivation(_ epilogue: Epilogue, at place: String) throws(KeelError) {
+    guard let activation = epilogue.activation, activation != .relu else { return }
+    throw KeelError(
+      .argument, at: place, expected: "ReLU or no activation in a normalization's epilogue",
+      found: activation.name)
   }
 
   /// The ε under the root.

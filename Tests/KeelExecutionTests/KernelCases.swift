@@ -59,6 +59,12 @@ enum KernelCases {
     return cases
   }()
 
+  static let activations: [PrimitiveCase] = Activation.everyKind.flatMap { activation in
+    ([3, 4, 5, 8, 15, 16, 17, 31, 33, 65_539] as [Int]).map { count in
+      .activation(activation, [1, count])
+    }
+  }
+
   static let others: [PrimitiveCase] = {
     var cases: [PrimitiveCase] = []
     for channels in [1, 5, 16, 33] {

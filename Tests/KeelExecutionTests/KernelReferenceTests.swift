@@ -10,7 +10,8 @@ import Testing
 @Suite struct KernelReferenceTests {
   @Test(
     arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
-      + PrimitiveCase.poolings + PrimitiveCase.others, [1, 2] as [UInt64])
+      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.others,
+    [1, 2] as [UInt64])
   func agreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
     try expectKernelsAgree(test, seed: seed)
   }
@@ -23,6 +24,11 @@ import Testing
   @Test(arguments: KernelCases.normalizations)
   func normalizationsAroundChunkAndVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 4)
+  }
+
+  @Test(arguments: KernelCases.activations)
+  func activationsAroundVectorEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 6)
   }
 
   @Test(arguments: KernelCases.others)

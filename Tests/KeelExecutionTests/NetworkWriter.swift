@@ -90,7 +90,13 @@ struct NetworkWriter {
   }
 
   mutating func relu(_ x: ValueID, label: String = "relu") throws -> ValueID {
-    try builder.append(.activation(.relu), [x], label: label)[0]
+    try activation(.relu, x, label: label)
+  }
+
+  mutating func activation(_ activation: Activation, _ x: ValueID, label: String = "act") throws
+    -> ValueID
+  {
+    try builder.append(.activation(activation), [x], label: label)[0]
   }
 
   mutating func add(_ a: ValueID, _ b: ValueID, label: String = "sum") throws -> ValueID {

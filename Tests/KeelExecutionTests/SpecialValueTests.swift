@@ -32,6 +32,34 @@ import Testing
     #expect(dx.elements == [0, 0, 0, 3, 3, 3] + Array(repeating: 3, count: 20))
   }
 
+  @Test(arguments: Activation.everyKind)
+  func activationsAtTheEnds(_ activation: Activation) throws {
+    // NaN stays where it stands; ±∞ and large values have their limits, as in the reference.
+    let ends: [Float] = [.nan, .infinity, -.infinity, 1e30, -1e30, 100, -100, tiny, -tiny, 0]
+    for count in [10, 16, 21] {
+      let x = try Tensor((0..<count).map { ends[$0 % 10] }, shape: [count])
+      let expected = try evaluate(.activation(activation), [DoubleTensor(widening: x)])[0]
+      let y = try apply(.activation(activation), [.float32(x)])
+      let value = activation.gradientOperand == .input ? x : y
+      let dy = Tensor(repeating: 2, shape: [count])
+      let dx = try apply(.activationGradient(activation), [.float32(dy), .float32(value)])
+      let slopes = try evaluate(
+        .activationGradient(activation),
+        [DoubleTensor(widening: dy), DoubleTensor(widening: value)])[0]
+      for i in 0..<count {
+        let (found, exact) = (Double(y[flat: i]), expected[flat: i])
+        #expect(
+          exact.isNaN
+            ? found.isNaN : found == exact || abs(found - exact) <= 1e-6 * max(1, abs(exact)),
+          "\(activation.name) of \(x[flat: i]): expected \(exact), found \(found)")
+        let (slope, exactSlope) = (Double(dx[flat: i]), slopes[flat: i])
+        #expect(
+          exactSlope.isNaN ? slope.isNaN : abs(slope - exactSlope) <= 1e-6,
+          "\(activation.name) gradient at \(x[flat: i]): expected \(exactSlope), found \(slope)")
+      }
+    }
+  }
+
   @Test(arguments: [1, 5, 16, 33], [2, 9])
   func maxPoolingKeepsNaN(channels: Int, window: Int) throws {
     // NaN wins wherever in the window it stands, in its channel only; so it does in the gradient.

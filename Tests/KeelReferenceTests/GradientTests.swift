@@ -15,6 +15,9 @@ import Testing
   @Test(arguments: PrimitiveCase.poolings)
   func pooling(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 14) }
 
+  @Test(arguments: PrimitiveCase.activations)
+  func activation(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 16) }
+
   @Test(arguments: PrimitiveCase.others)
   func other(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 15) }
 }

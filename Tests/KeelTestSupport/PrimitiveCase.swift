@@ -12,6 +12,8 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
     public enum Filling: Sendable {
       /// Normal numbers of mean 0 and deviation 1.
       case normal
+      /// Normal numbers of mean 0 and deviation 3: into the flat parts of activations.
+      case wide
       /// Uniform numbers in [0.5, 2), as variances are.
       case positive
       /// Numbers well apart from each other.
@@ -68,6 +70,7 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
     return operands.map { operand in
       switch operand.filling {
       case .normal: .float32(source.normal(operand.shape))
+      case .wide: .float32(source.normal(operand.shape, deviation: 3))
       case .positive: .float32(source.uniform(operand.shape, from: 0.5, to: 2))
       case .distinct: .float32(source.distinct(operand.shape))
       case .labels(let classes): .int64(source.labels(operand.shape[0], classes: classes))

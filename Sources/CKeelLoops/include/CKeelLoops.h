@@ -37,6 +37,29 @@ typedef struct KeelAdam {
   float shrink;  /* decoupled: times w, taken from w */
 } KeelAdam;
 
+/* The elementwise functions. Their two parameters: slope of leaky ReLU in a; ELU and SELU are a·x above 0
+   and b·(e^x − 1) below; clip is from a to b. */
+enum {
+  KEEL_RELU,
+  KEEL_SIGMOID,
+  KEEL_TANH,
+  KEEL_LEAKY_RELU,
+  KEEL_ELU,
+  KEEL_SOFTPLUS,
+  KEEL_GELU,
+  KEEL_GELU_TANH,
+  KEEL_SILU,
+  KEEL_HARD_SIGMOID,
+  KEEL_HARD_SWISH,
+  KEEL_CLIP,
+  KEEL_EXPONENTIAL
+};
+
+typedef struct KeelActivation {
+  int kind;
+  float a, b;
+} KeelActivation;
+
 typedef struct KeelLoops {
   const char *name;
 
@@ -45,9 +68,12 @@ typedef struct KeelLoops {
   void (*epilogue)(float *y, long rows, long channels, long stride, const float *bias,
                    const float *residual, int relu);
   void (*add)(float *y, const float *a, const float *b, long count);
-  void (*relu)(float *y, const float *x, long count);
-  /* dx = y > 0 ? dy : 0 */
-  void (*reluGradient)(float *dx, const float *dy, const float *y, long count);
+  /* y = f(x); y may be x */
+  void (*activate)(float *y, const float *x, long count, KeelActivation f);
+  /* dx = dy·f′, from v = f(x) or, for GELU, SiLU and hard swish, v = x; dx may be dy or v. Not for the
+     exponential. */
+  void (*activateGradient)(float *dx, const float *dy, const float *v, long count,
+                           KeelActivation f);
 
   /* sum[c] = Σ (x − pivot[c]); square[c] = Σ (x − pivot[c])² */
   void (*moments)(const float *x, long rows, long channels, const float *pivot, float *sum,

@@ -2,22 +2,25 @@ internal import KeelGraph
 internal import KeelKernels
 internal import KeelTensor
 
-/// max(x, 0).
-internal struct ReLUStep: PreparedKernel {
+/// f(x).
+internal struct ActivationStep: PreparedKernel {
+  let activation: Activation
   let count: Int
   func run(_ operands: Operands, _ parallelism: Parallelism) {
-    Elementwise.relu(
-      operands.floats(0), into: operands.result(0), count: count, parallelism: parallelism)
+    Elementwise.activate(
+      activation, operands.floats(0), into: operands.result(0), count: count,
+      parallelism: parallelism)
   }
 }
 
-/// The gradient of max(x, 0), from its result.
-internal struct ReLUGradientStep: PreparedKernel {
+/// The gradient of f(x), from the value that `gradientOperand` names.
+internal struct ActivationGradientStep: PreparedKernel {
+  let activation: Activation
   let count: Int
   func run(_ operands: Operands, _ parallelism: Parallelism) {
-    Elementwise.reluGradient(
-      operands.floats(0), y: operands.floats(1), into: operands.result(0), count: count,
-      parallelism: parallelism)
+    Elementwise.activationGradient(
+      activation, operands.floats(0), from: operands.floats(1), into: operands.result(0),
+      count: count, parallelism: parallelism)
   }
 }
 

@@ -105,8 +105,10 @@ package struct KernelRequest {
       return try NormalizationGradientStep(self, normalization)
     case .runningStatistics(let momentum):
       return RunningStatisticsStep(channels: inputs[1].elementCount, momentum: momentum)
-    case .activation(.relu): return ReLUStep(count: inputs[0].elementCount)
-    case .activationGradient(.relu): return ReLUGradientStep(count: inputs[0].elementCount)
+    case .activation(let activation):
+      return ActivationStep(activation: activation, count: inputs[0].elementCount)
+    case .activationGradient(let activation):
+      return ActivationGradientStep(activation: activation, count: inputs[0].elementCount)
     case .add: return AddStep(count: inputs[0].elementCount)
     case .channelSum:
       return ChannelSumStep(

@@ -4,12 +4,21 @@ internal import KeelTensor
 /// Moves residual adds and activations into the epilogue of the operation before them, where nothing
 /// else takes that operation's result.
 internal enum Fusion {
-  static func run(_ editor: inout GraphEditor, _ report: inout FoldReport) {
+  /// - Parameter keepsGradients: whether the graph may be differentiated afterwards; then activations
+  ///   whose gradient needs their argument stay, because an epilogue keeps no argument.
+  static func run(
+    _ editor: inout GraphEditor, _ report: inout FoldReport, keepsGradients: Bool
+  ) {
     for i in editor.nodes.indices {
       guard let node = editor.nodes[i] else { continue }
       switch node.primitive {
       case .add: fuseAdd(node, at: i, &editor, &report)
-      case .activation(let activation): fuse(activation, node, at: i, &editor, &report)
+      case .activation(let activation):
+        if keepsGradients, activation.gradientOperand == .input {
+          report.entries.append(kept(node, "its gradient needs its argument"))
+        } else {
+          fuse(activation, node, at: i, &editor, &report)
+        }
       default: break
       }
     }
@@ -23,6 +32,10 @@ internal enum Fusion {
       var epilogue = target.primitive.epilogue
     else {
       report.entries.append(kept(node, "the operation before it cannot take it in"))
+      return
+    }
+    if case .normalization = target.primitive, activation != .relu {
+      report.entries.append(kept(node, "\(target.primitive.name) takes in no activation but ReLU"))
       return
     }
     epilogue.activation = activation

@@ -1,14 +1,16 @@
 internal import CKeelLoops
+package import KeelTensor
 
 /// Elementwise passes over tensors of one shape. Aliasing: the result may be any operand.
 package enum Elementwise {
   private static let elementsPerTask = 32_768
 
   private static func forEachSlice(
-    _ count: Int, _ parallelism: Parallelism, _ body: (_ offset: Int, _ count: Int) -> Void
+    _ count: Int, work: Int, _ parallelism: Parallelism,
+    _ body: (_ offset: Int, _ count: Int) -> Void
   ) {
     let slices = RowTiles(rows: count, target: elementsPerTask)
-    parallelism.forEach(slices.count, work: count) { task, _ in
+    parallelism.forEach(slices.count, work: work) { task, _ in
       body(slices[task].lowerBound, slices[task].count)
     }
   }
@@ -18,22 +20,42 @@ package enum Elementwise {
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     count: Int, parallelism: Parallelism
   ) {
-    forEachSlice(count, parallelism) { loops.add(y + $0, a + $0, b + $0, $1) }
+    forEachSlice(count, work: count, parallelism) { loops.add(y + $0, a + $0, b + $0, $1) }
   }
 
-  /// y = max(x, 0); NaN passes through.
-  package static func relu(
+  /// y = f(x).
+  package static func activate(
+    _ activation: Activation, _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    count: Int, parallelism: Parallelism
+  ) {
+    let leaf = activation.leaf
+    forEachSlice(count, leaf, parallelism) { loops.activate(y + $0, x + $0, $1, leaf) }
+  }
+
+  /// dx = dy·f′, from the value that the activation's `gradientOperand` names.
+  package static func activationGradient(
+    _ activation: Activation, _ dy: UnsafePointer<Float>, from value: UnsafePointer<Float>,
+    into dx: UnsafeMutablePointer<Float>, count: Int, parallelism: Parallelism
+  ) {
+    let leaf = activation.leaf
+    forEachSlice(count, leaf, parallelism) {
+      loops.activateGradient(dx + $0, dy + $0, value + $0, $1, leaf)
+    }
+  }
+
+  /// y = e^x, within 1 ulp: infinity above 88.7228, 0 below −103.9721.
+  package static func exponential(
     _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int,
     parallelism: Parallelism
   ) {
-    forEachSlice(count, parallelism) { loops.relu(y + $0, x + $0, $1) }
+    let leaf = KeelActivation(kind: Int32(KEEL_EXPONENTIAL), a: 0, b: 0)
+    forEachSlice(count, leaf, parallelism) { loops.activate(y + $0, x + $0, $1, leaf) }
   }
 
-  /// dx = dy where y > 0, else 0.
-  package static func reluGradient(
-    _ dy: UnsafePointer<Float>, y: UnsafePointer<Float>, into dx: UnsafeMutablePointer<Float>,
-    count: Int, parallelism: Parallelism
+  private static func forEachSlice(
+    _ count: Int, _ leaf: KeelActivation, _ parallelism: Parallelism,
+    _ body: (_ offset: Int, _ count: Int) -> Void
   ) {
-    forEachSlice(count, parallelism) { loops.reluGradient(dx + $0, dy + $0, y + $0, $1) }
+    forEachSlice(count, work: count * leaf.workPerElement, parallelism, body)
   }
 }

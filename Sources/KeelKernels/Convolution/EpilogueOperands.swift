@@ -25,8 +25,21 @@ package struct EpilogueOperands {
   ) {
     guard !isEmpty else { return }
     let offset = rows.lowerBound * stride + columns.lowerBound
-    loops.epilogue(
-      y + offset, rows.count, columns.count, stride, bias.map { $0 + columns.lowerBound },
-      residual.map { $0 + offset }, activation == .relu ? 1 : 0)
+    let isReLU = activation == .relu
+    if isReLU || bias != nil || residual != nil {
+      loops.epilogue(
+        y + offset, rows.count, columns.count, stride, bias.map { $0 + columns.lowerBound },
+        residual.map { $0 + offset }, isReLU ? 1 : 0)
+    }
+    guard let activation, !isReLU else { return }
+    let leaf = activation.leaf
+    if columns.count == stride {
+      loops.activate(y + offset, y + offset, rows.count * stride, leaf)
+    } else {
+      for row in 0..<rows.count {
+        let start = y + offset + row * stride
+        loops.activate(start, start, columns.count, leaf)
+      }
+    }
   }
 }

@@ -17,7 +17,11 @@ package struct BatchNormKernel: Sendable {
   /// Elements of a task of an apply pass.
   private static let elementsPerTile = 32_768
 
+  /// - Precondition: the activation is ReLU or nil, as `Normalization.checkActivation` says.
   package init(rows: Int, channels: Int, epsilon: Float, activation: Activation?) {
+    precondition(
+      activation == nil || activation == .relu,
+      "batch norm: expected ReLU or no activation, found \(activation!.name)")
     self.rows = rows
     self.channels = channels
     self.epsilon = epsilon

@@ -1,0 +1,128 @@
+import KeelKernels
+import KeelTensor
+import KeelTestSupport
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Class reference: errors of the exponential and of what is made from it, in units of the last place.
+@Suite struct ActivationAccuracyTests {
+  /// Floats of every exponent and both signs: each `step`-th bit pattern.
+  private static func forEachChunk(step: UInt32, _ body: ([Float]) -> Void) {
+    var chunk: [Float] = []
+    for bits in stride(from: 0, through: UInt64(UInt32.max), by: Int(step)) {
+      let x = Float(bitPattern: UInt32(bits))
+      if !x.isNaN { chunk.append(x) }
+      if chunk.count == 4099 {
+        body(chunk)
+        chunk.removeAll(keepingCapacity: true)
+      }
+    }
+    body(chunk)
+  }
+
+  /// The error in units of the last place of the exact result; infinity is right where rounding gives it.
+  private static func error(_ actual: Float, _ exact: Double) -> Double {
+    if actual.isInfinite || exact.isInfinite { return Float(exact) == actual ? 0 : .infinity }
+    let ulp = Double(Float(exact.magnitude).ulp)
+    return abs(Double(actual) - exact) / min(ulp, Double(Float.greatestFiniteMagnitude.ulp))
+  }
+
+  private static func worst(
+    step: UInt32, _ exact: (Double) -> Double,
+    _ kernel: (UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
+  ) -> (error: Double, x: Float) {
+    var worst: (error: Double, x: Float) = (0, 0)
+    forEachChunk(step: step) { x in
+      var y = [Float](repeating: 0, count: x.count)
+      kernel(x, &y, x.count)
+      for (x, y) in zip(x, y) {
+        let error = error(y, exact(Double(x)))
+        if !(error <= worst.error) { worst = (error, x) }
+      }
+    }
+    return worst
+  }
+
+  @Test func exponentialIsWithinOneUnit() {
+    let worst = Self.worst(step: 1009, { exp($0) }) {
+      Elementwise.exponential($0, into: $1, count: $2, parallelism: .serial)
+    }
+    #expect(worst.error <= 1, "at \(worst.x)")
+  }
+
+  @Test func exponentialAtTheEnds() {
+    let x: [Float] = [
+      .infinity, -.infinity, .nan, 0, -0.0, 88.72283, 88.73, -104, -103.9, 1e30, -1e30,
+    ]
+    var y = [Float](repeating: 7, count: x.count)
+    Elementwise.exponential(x, into: &y, count: x.count, parallelism: .serial)
+    #expect(y[2].isNaN)
+    #expect([y[0], y[1], y[3], y[4]] == [.infinity, 0, 1, 1])
+    #expect(y[5].isFinite && y[5] > 3.4e38 && y[6] == .infinity)
+    #expect(y[7] == 0 && y[8] == .leastNonzeroMagnitude && y[9] == .infinity && y[10] == 0)
+  }
+
+  /// The function in Double, from the C library.
+  private static func exact(_ activation: Activation, _ x: Double) -> Double {
+    switch activation {
+    case .tanh: return tanh(x)
+    case .elu: return x > 0 ? x : expm1(x)
+    case .softplus: return max(x, 0) + log1p(exp(-abs(x)))
+    case .gelu: return x * erfc(-x / 2.0.squareRoot()) / 2
+    default:
+      let sigmoid = x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x))
+      return activation == .silu ? x * sigmoid : sigmoid
+    }
+  }
+
+  private static let bounds: [(Activation, Double)] = [
+    (.sigmoid, 2.5), (.tanh, 3), (.elu(alpha: 1), 1), (.softplus, 3),
+  ]
+
+  @Test(arguments: bounds)
+  func fewUnits(_ activation: Activation, bound: Double) {
+    let worst = Self.worst(step: 4001, { Self.exact(activation, $0) }) {
+      Elementwise.activate(activation, $0, into: $1, count: $2, parallelism: .serial)
+    }
+    #expect(worst.error <= bound, "\(activation.name) at \(worst.x)")
+  }
+
+  @Test(arguments: [Activation.gelu(.exact), .silu])
+  func smallValuesKeepTheirAccuracy(_ activation: Activation) {
+    // 0.5·x·(1 + erf(x/√2)) would have no correct digit left at −5.
+    let x = (-512...512).map { Float($0) / 100 }
+    var y = [Float](repeating: 0, count: x.count)
+    Elementwise.activate(activation, x, into: &y, count: x.count, parallelism: .serial)
+    for (x, y) in zip(x, y) {
+      let expected = Self.exact(activation, Double(x))
+      let bound = 2e-6 * expected.magnitude
+      #expect(abs(Double(y) - expected) <= bound, "\(activation.name) at \(x)")
+    }
+  }
+
+  @Test(arguments: Activation.everyKind)
+  func everyLengthGivesTheSameBits(_ activation: Activation) {
+    let x = (0..<40).map { Float(($0 * 17) % 41 - 20) / 4 }
+    let dy = x.map { 1 - $0 }
+    func run(_ count: Int) -> (y: [UInt32], dx: [UInt32]) {
+      var y = [Float](repeating: 77, count: 40)
+      var dx = y
+      Elementwise.activate(activation, x, into: &y, count: count, parallelism: .serial)
+      Elementwise.activationGradient(
+        activation, dy, from: x, into: &dx, count: count, parallelism: .serial)
+      return (y.map(\.bitPattern), dx.map(\.bitPattern))
+    }
+    let whole = run(40)
+    let untouched = Float(77).bitPattern
+    for count in 1...39 {
+      let part = run(count)
+      #expect(part.y == whole.y.prefix(count) + Array(repeating: untouched, count: 40 - count))
+      #expect(part.dx == whole.dx.prefix(count) + Array(repeating: untouched, count: 40 - count))
+    }
+  }
+}
