@@ -49,7 +49,14 @@ internal struct GradientRule {
     case .softmaxCrossEntropy:
       return [try one(.softmaxCrossEntropyGradient, [x[0], x[1], dy], in: &builder), nil]
     case .fill: return []
-    case .convolutionWeightGradient, .linearInputGradient,
+    case .convolutionWeightGradient(let geometry):
+      // dWeight = Σ dy·x is linear in both: its gradient takes the weight's place beside the other.
+      return [
+        needed[0]
+          ? try one(.transposedConvolution(geometry, Epilogue()), [x[1], dy], in: &builder) : nil,
+        needed[1] ? try one(.convolution(geometry, Epilogue()), [x[0], dy], in: &builder) : nil,
+      ]
+    case .linearInputGradient,
       .linearWeightGradient, .normalizationGradient, .runningStatistics, .activationGradient,
       .channelSum, .poolingGradient, .globalAveragePoolingGradient, .softmax,
       .softmaxCrossEntropyGradient:

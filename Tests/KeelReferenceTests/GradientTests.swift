@@ -11,6 +11,11 @@ import Testing
     try expectGradients(of: test, seed: 17)
   }
 
+  @Test(arguments: PrimitiveCase.weightGradients)
+  func convolutionWeightGradient(_ test: PrimitiveCase) throws {
+    try expectGradients(of: test, seed: 18)
+  }
+
   @Test(arguments: PrimitiveCase.linears)
   func linear(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 12) }
 
