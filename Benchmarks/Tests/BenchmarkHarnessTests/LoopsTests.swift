@@ -33,6 +33,11 @@ import Testing
     #expect(
       written { loops.fill($0, 2.5, count) }
         == [Float](repeating: 2.5, count: count) + guardElement)
+    // Three reads for a write, and all of both: sums of small whole numbers are exact.
+    let reads = (0..<3 * count).map { Float($0 % 13) }
+    #expect(
+      written { #expect(loops.stream($0, count, reads, reads.count) == reads.reduce(0, +)) }
+        == [Float](repeating: 1, count: count) + guardElement)
   }
 
   @Test(arguments: levels)
