@@ -78,3 +78,22 @@ import Testing
     }
   }
 }
+
+/// Class golden: values checked by hand.
+@Suite struct HandCheckedTests {
+  private func one(_ value: Double) -> DoubleTensor { DoubleTensor(repeating: value, shape: [1]) }
+
+  @Test func slopesAndCorners() throws {
+    let half = try evaluate(.activation(.sigmoid), [one(0)])
+    let slope = try evaluate(.activationGradient(.sigmoid), [one(1), half[0]])[0]
+    #expect(slope.elements == [0.25])
+    let steep = try evaluate(.activation(.leakyReLU(slope: 0.1)), [one(-2)])[0]
+    expectClose(steep.elements, [-0.2], within: 1e-8)
+    let standard = try evaluate(.activation(.leakyReLU()), [one(-2)])[0]
+    expectClose(standard.elements, [-0.02], within: 1e-9)
+    for e in [1, 1.0.nextDown, 1.0.nextUp] {
+      let loss = try evaluate(.loss(Loss(.smoothL1(), reduction: .none)), [one(e), one(0)])[0]
+      expectClose(loss.elements, [0.5], within: 1e-15)
+    }
+  }
+}
