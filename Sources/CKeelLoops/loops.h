@@ -307,6 +307,8 @@ static void scaleFloats(float *target, const float *source, float value, long ch
 
 #include "optimizers.h"
 #include "activations.h"
+#include "softmax.h"
+#include "losses.h"
 #include "windows.h"
 
 const KeelLoops KEEL_TABLE = {
@@ -337,4 +339,15 @@ const KeelLoops KEEL_TABLE = {
     .rmsProp = rmsProp,
     .clip = clip,
     .squareSum = squareSum,
+    .logSumExp = logSumExp,
+    .softmax = softmax,
+    .softmaxGradient = softmaxGradient,
+    .scaledSoftmax = scaledSoftmax,
+    .entropy = entropy,
+    .entropyGradient = entropyGradient,
+    .pointLoss = pointLoss,
+    .pointLossGradient = pointLossGradient,
+    .sumFloats = sumFloats,
+    .targetLoss = targetLoss,
+    .subtractTargets = subtractTargets,
 };

@@ -46,8 +46,9 @@ internal struct GradientRule {
       ]
     case .reshape:
       return [try one(.reshape(builder.graph.type(of: x[0]).extents), [dy], in: &builder)]
-    case .softmaxCrossEntropy:
-      return [try one(.softmaxCrossEntropyGradient, [x[0], x[1], dy], in: &builder), nil]
+    case .softmax: return [try one(.softmaxGradient, [dy, node.outputs[0]], in: &builder)]
+    case .logSoftmax: return [try one(.logSoftmaxGradient, [dy, node.outputs[0]], in: &builder)]
+    case .loss(let loss): return try self.loss(loss, dy, in: &builder)
     case .fill: return []
     case .convolutionWeightGradient(let geometry):
       // dWeight = Σ dy·x is linear in both: its gradient takes the weight's place beside the other.
@@ -58,8 +59,8 @@ internal struct GradientRule {
       ]
     case .linearInputGradient,
       .linearWeightGradient, .normalizationGradient, .runningStatistics, .activationGradient,
-      .channelSum, .poolingGradient, .globalAveragePoolingGradient, .softmax,
-      .softmaxCrossEntropyGradient:
+      .channelSum, .poolingGradient, .globalAveragePoolingGradient, .softmaxGradient,
+      .logSoftmaxGradient, .lossGradient:
       throw missing("an operation that has a gradient")
     }
   }

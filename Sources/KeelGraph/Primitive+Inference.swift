@@ -73,19 +73,16 @@ extension Primitive {
       try check.positive(result)
       return [result]
     case .reshape(let extents): return [try check.reshape(extents)]
-    case .softmax:
+    case .softmax, .logSoftmax:
       try check.count(1)
-      _ = try check.matrix(0, "logits")
-      return [inputs[0]]
-    case .softmaxCrossEntropy:
+      return [try check.rows(0, "logits")]
+    case .softmaxGradient, .logSoftmaxGradient:
       try check.count(2)
-      try check.crossEntropy()
-      return [ValueType([])]
-    case .softmaxCrossEntropyGradient:
-      try check.count(3)
-      try check.crossEntropy()
-      try check.equal(2, ValueType([]), "loss gradient")
-      return [inputs[0]]
+      let dy = try check.rows(0, "gradient")
+      try check.equal(1, dy, "result")
+      return [dy]
+    case .loss(let loss): return [try check.loss(loss)]
+    case .lossGradient(let loss): return try check.lossGradient(loss)
     case .fill(_, let extents):
       try check.count(0)
       try check.positive(ValueType(extents))

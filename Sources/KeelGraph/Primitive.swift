@@ -53,12 +53,20 @@ public enum Primitive: Hashable, Sendable {
 
   /// x → the same elements under other extents.
   case reshape([Extent])
-  /// x → softmax along the last axis.
+  /// x → p = e^x/Σ e^x along the last axis, with the largest x subtracted first. A row that holds NaN or
+  /// +∞, or −∞ alone, is NaN throughout; −∞ among others is 0.
   case softmax
-  /// (logits N×K, labels N) → the mean over samples of −log softmax(logits)[label].
-  case softmaxCrossEntropy
-  /// (logits, labels, dLoss) → dLogits.
-  case softmaxCrossEntropyGradient
+  /// (dy, p) → dx = p·(dy − Σ dy·p), from the result p.
+  case softmaxGradient
+  /// x → ℓ = x − log Σ e^x along the last axis, as `softmax`.
+  case logSoftmax
+  /// (dy, ℓ) → dx = dy − e^ℓ·Σ dy, from the result ℓ.
+  case logSoftmaxGradient
+  /// The operands and the result are those of the loss's kind and reduction.
+  case loss(Loss)
+  /// (the operands of the loss…, dLoss) → the gradient of the first operand; of both sides for ranking and
+  /// consensus. dLoss has the shape of the loss's result.
+  case lossGradient(Loss)
   /// () → a tensor of one value.
   case fill(Float, [Extent])
 }
@@ -89,8 +97,11 @@ extension Primitive {
     case .globalAveragePoolingGradient: "global average pooling gradient"
     case .reshape: "reshape"
     case .softmax: "softmax"
-    case .softmaxCrossEntropy: "softmax cross-entropy"
-    case .softmaxCrossEntropyGradient: "softmax cross-entropy gradient"
+    case .softmaxGradient: "softmax gradient"
+    case .logSoftmax: "log-softmax"
+    case .logSoftmaxGradient: "log-softmax gradient"
+    case .loss(let loss): "\(loss.name) loss"
+    case .lossGradient(let loss): "\(loss.name) loss gradient"
     case .fill: "fill"
     }
   }
@@ -133,6 +144,7 @@ extension Primitive {
     case .normalizationGradient(let n):
       1 + (n.hasAffine ? 2 : 0) + (n.epilogue.hasResidual ? 1 : 0)
     case .runningStatistics: 2
+    case .lossGradient(let loss): loss.gradientCount
     default: 1
     }
   }

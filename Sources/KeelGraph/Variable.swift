@@ -20,9 +20,6 @@ public struct Variable {
     left.trace.apply(.add, [left, right])[0]
   }
 
-  /// Softmax along the last axis of a matrix.
-  public func softmax() -> Variable { trace.apply(.softmax, [self])[0] }
-
   /// The mean over the positions of N×H×W×C: N×C.
   public func globalAveragePooled() -> Variable { trace.apply(.globalAveragePooling, [self])[0] }
 
@@ -40,11 +37,6 @@ public struct Variable {
     }
     let count = tail.reduce(1) { $0 * $1! }
     return trace.apply(.reshape([type.extents[0], .fixed(count)]), [self])[0]
-  }
-
-  /// The mean softmax cross-entropy of logits N×K with labels N.
-  public func softmaxCrossEntropy(labels: Variable) -> Variable {
-    trace.apply(.softmaxCrossEntropy, [self, labels])[0]
   }
 
   /// Pools N×H×W×C; `geometry` is given the input's height, width and channels.

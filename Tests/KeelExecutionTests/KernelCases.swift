@@ -65,6 +65,27 @@ enum KernelCases {
     }
   }
 
+  static let losses: [PrimitiveCase] = {
+    var cases: [PrimitiveCase] = []
+    for shape in [
+      [70, 1], [3, 2], [16, 3], [17, 4], [65, 5], [1, 8], [33, 15], [15, 16], [129, 17], [18, 31],
+      [19, 32], [20, 33], [5, 64], [4, 65], [3, 1023], [2, 2049], [1, 20_000], [2500, 10],
+    ] as [Shape] {
+      cases += PrimitiveCase.softmaxes(shape)
+      for kind in Loss.everyKind {
+        // With one class the gradient is 0, or what rounding leaves of it.
+        if shape.channelCount == 1, Loss(kind).isAlongRows { continue }
+        let hasWeights = Loss(kind).canHaveWeights && shape[0] % 2 == 0
+        cases.append(.loss(Loss(kind, hasWeights: hasWeights), shape))
+        cases.append(.loss(Loss(kind, reduction: .none, hasWeights: hasWeights), shape))
+      }
+    }
+    for kind in [.crossEntropy(), .squaredError, .entropy, .binaryFocal()] as [Loss.Kind] {
+      cases.append(.loss(Loss(kind), [23_000, 11]))
+    }
+    return cases
+  }()
+
   static let others: [PrimitiveCase] = {
     var cases: [PrimitiveCase] = []
     for channels in [1, 5, 16, 33] {

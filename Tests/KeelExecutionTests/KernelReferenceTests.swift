@@ -10,8 +10,9 @@ import Testing
 @Suite struct KernelReferenceTests {
   @Test(
     arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
-      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.others
-      + PrimitiveCase.transposedConvolutions + PrimitiveCase.weightGradients,
+      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.losses
+      + PrimitiveCase.others + PrimitiveCase.transposedConvolutions
+      + PrimitiveCase.weightGradients,
     [1, 2] as [UInt64])
   func agreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
     try expectKernelsAgree(test, seed: seed)
@@ -50,6 +51,11 @@ import Testing
   @Test(arguments: KernelCases.activations)
   func activationsAroundVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 6)
+  }
+
+  @Test(arguments: KernelCases.losses)
+  func lossesAroundVectorAndBlockEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
   }
 
   @Test(arguments: KernelCases.others)

@@ -28,6 +28,9 @@ import Testing
   @Test(arguments: PrimitiveCase.activations)
   func activation(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 16) }
 
+  @Test(arguments: PrimitiveCase.losses)
+  func loss(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 17) }
+
   @Test(arguments: PrimitiveCase.others)
   func other(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 15) }
 }

@@ -62,6 +62,26 @@ typedef struct KeelActivation {
   float a, b;
 } KeelActivation;
 
+/* The losses of single elements. Their parameters: β of smooth L1, δ of Huber, γ of focal and the margin
+   in a; α of focal in b, below 0 for none. */
+enum {
+  KEEL_SQUARED,
+  KEEL_ABSOLUTE,
+  KEEL_SMOOTH_L1,
+  KEEL_HUBER,
+  KEEL_LOGISTIC,
+  KEEL_BINARY,
+  KEEL_BINARY_FOCAL,
+  KEEL_KL,
+  KEEL_RANKING
+};
+
+typedef struct KeelLoss {
+  int kind;
+  float a, b;
+  float weight; /* the third operand where there is none for each element */
+} KeelLoss;
+
 typedef struct KeelLoops {
   const char *name;
 
@@ -150,6 +170,40 @@ typedef struct KeelLoops {
   void (*clip)(float *g, long count, float limit);
   /* Σ x², in double, in an order that is the same for every instruction set */
   double (*squareSum)(const float *x, long count);
+
+  /* Along each row: largest = max x and logSum = log Σ e^(x − largest), kept apart, since their sum would
+     round away the second where the first is large. */
+  void (*logSumExp)(float *largest, float *logSum, const float *x, long rows, long columns);
+  /* y = e^x/Σ e^x along each row, or its logarithm; y may be x */
+  void (*softmax)(float *y, const float *x, long rows, long columns, int isLog);
+  /* dx from the result y: y·(dy − Σ dy·y), or for the logarithm dy − e^y·Σ dy; dx may be dy or y */
+  void (*softmaxGradient)(float *dx, const float *dy, const float *y, long rows, long columns,
+                          int isLog);
+  /* y = scale[r]·softmax(x), from what logSumExp wrote */
+  void (*scaledSoftmax)(float *y, const float *x, const float *largest, const float *logSum,
+                        const float *scale, long rows, long columns);
+  /* y[r] = −Σ p·log p with p = softmax(x), 0·log 0 = 0 */
+  void (*entropy)(float *y, const float *x, const float *largest, const float *logSum, long rows,
+                  long columns);
+  /* dx = −scale[r]·p·(log p + entropy[r]) */
+  void (*entropyGradient)(float *dx, const float *x, const float *largest, const float *logSum,
+                          const float *entropy, const float *scale, long rows, long columns);
+  /* out = the loss of x and y; w is a third operand or null */
+  void (*pointLoss)(float *out, const float *x, const float *y, const float *w, long count,
+                    KeelLoss f);
+  /* dx = (dy or, where that is null, factor)·the derivative of the loss by x */
+  void (*pointLossGradient)(float *dx, const float *x, const float *y, const float *w,
+                            const float *dy, float factor, long count, KeelLoss f);
+  /* Σ x, in double, in an order that is the same for every instruction set */
+  double (*sumFloats)(const float *x, long count);
+  /* With t′ = w·(keep·t + spread), null targets being 0 and null w 1:
+     out[r] = −Σ t′·log softmax(x), total[r] = Σ t′ */
+  void (*targetLoss)(float *out, float *total, const float *x, const float *targets, const float *w,
+                     float keep, float spread, const float *largest, const float *logSum, long rows,
+                     long columns);
+  /* dx −= scale[r]·t′ */
+  void (*subtractTargets)(float *dx, const float *targets, const float *w, float keep, float spread,
+                          const float *scale, long rows, long columns);
 } KeelLoops;
 
 /* The instruction sets, lowest first. On arm64 the baseline is NEON. */

@@ -127,13 +127,18 @@ package struct KernelRequest {
     case .globalAveragePooling: return GlobalPoolingStep(image: inputs[0], parallelism: parallelism)
     case .globalAveragePoolingGradient: return GlobalPoolingGradientStep(image: outputs[0])
     case .reshape: return CopyStep(byteCount: inputs[0].elementCount * MemoryLayout<Float>.size)
-    case .softmax: return SoftmaxStep(rows: inputs[0].rowCount, columns: inputs[0].channelCount)
-    case .softmaxCrossEntropy:
-      return CrossEntropyStep(rows: inputs[0][0], columns: inputs[0][1], place: node.label)
-    case .softmaxCrossEntropyGradient:
-      return CrossEntropyGradientStep(rows: inputs[0][0], columns: inputs[0][1], place: node.label)
+    case .softmax: return SoftmaxStep(kernel: softmaxKernel(isLog: false))
+    case .logSoftmax: return SoftmaxStep(kernel: softmaxKernel(isLog: true))
+    case .softmaxGradient: return SoftmaxGradientStep(kernel: softmaxKernel(isLog: false))
+    case .logSoftmaxGradient: return SoftmaxGradientStep(kernel: softmaxKernel(isLog: true))
+    case .loss(let loss): return LossStep(self, loss)
+    case .lossGradient(let loss): return LossGradientStep(self, loss)
     case .fill(let value, _): return FillStep(value: value, count: outputs[0].elementCount)
     }
+  }
+
+  private func softmaxKernel(isLog: Bool) -> SoftmaxKernel {
+    SoftmaxKernel(rows: inputs[0].rowCount, columns: inputs[0].channelCount, isLog: isLog)
   }
 
   /// A linear layer as the 1×1 convolution that it is.

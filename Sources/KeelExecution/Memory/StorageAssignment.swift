@@ -64,8 +64,10 @@ internal struct StorageAssignment {
   /// The operands that the first result may be written over.
   private static func overwritable(_ primitive: Primitive) -> [Int] {
     switch primitive {
-    case .activation, .activationGradient, .normalization, .normalizationGradient: [0]
-    case .add: [0, 1]
+    case .activation, .activationGradient, .normalization, .normalizationGradient, .softmax,
+      .logSoftmax:
+      [0]
+    case .add, .softmaxGradient, .logSoftmaxGradient: [0, 1]
     default: []
     }
   }
