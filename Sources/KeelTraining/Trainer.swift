@@ -8,7 +8,8 @@ internal import Logging
 ///
 /// The graph has an input for samples, an input for labels (int64) or targets (float32), and a scalar loss,
 /// as `Graph.trainingGraph(of:input:loss:)` or a graph built by hand has. It is fused and differentiated here.
-/// The same seed gives the same weights, bit for bit, for any number of threads.
+/// The same seed gives the same weights, bit for bit, for any number of threads. Where the graph has an
+/// input for the seed of dropout, each step gets a number made of this seed and the step's index.
 ///
 /// Not Sendable: one thread trains.
 public final class Trainer {
@@ -20,12 +21,18 @@ public final class Trainer {
     public var labels: String
     /// The output of the loss.
     public var loss: String
+    /// The input of the seed of dropout, if there is one.
+    public var seed: String
 
     /// Makes names.
-    public init(samples: String = "x", labels: String = "labels", loss: String = "loss") {
+    public init(
+      samples: String = "x", labels: String = "labels", loss: String = "loss",
+      seed: String = Graph.seedName
+    ) {
       self.samples = samples
       self.labels = labels
       self.loss = loss
+      self.seed = seed
     }
   }
 
@@ -40,6 +47,7 @@ public final class Trainer {
   private let names: Names
   private let seed: UInt64
   private let sampleShape: Shape
+  private let takesSeed: Bool
   /// The type and extents of one sample's label or target.
   private let labelType: ElementType
   private let labelShape: Shape
@@ -96,12 +104,15 @@ public final class Trainer {
     self.labelShape = labelShape
     labelType = differentiated.type(of: labels.value).elementType
     classes = differentiated.classes(ofLabels: labels.value)
+    var inputShapes = [
+      names.samples: Shape([batchSize] + sampleShape.extents),
+      names.labels: Shape([batchSize] + labelShape.extents),
+    ]
+    takesSeed = differentiated.inputs.contains { $0.name == names.seed }
+    if takesSeed { inputShapes[names.seed] = [] }
     plan = try Plan(
-      differentiated,
-      inputShapes: [
-        names.samples: Shape([batchSize] + sampleShape.extents),
-        names.labels: Shape([batchSize] + labelShape.extents),
-      ], options: PlanOptions(threads: threads, weights: .variable))
+      differentiated, inputShapes: inputShapes,
+      options: PlanOptions(threads: threads, weights: .variable))
     workspace = plan.makeWorkspace()
     updates = try WeightUpdates(
       of: trainable, in: workspace, optimizer: optimizer, clipping: clipping, groups: groups)
@@ -236,6 +247,11 @@ public final class Trainer {
   }
 
   private func takeStep(rate: Double, step: Int) throws(KeelError) -> Float {
+    if takesSeed {
+      let mixed = DropoutMask.mixed(seed &+ UInt64(step) &* 0x9E37_79B9_7F4A_7C15)
+      let value = try IndexTensor([Int64(bitPattern: mixed)], shape: [])
+      try workspace.setInput(names.seed, .int64(value))
+    }
     try plan.run(workspace)
     let loss = try workspace.output(names.loss).floats(at: names.loss)[flat: 0]
     guard loss.isFinite else {

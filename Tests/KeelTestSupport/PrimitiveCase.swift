@@ -28,6 +28,8 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
       case signs
       /// 0 or 1.
       case binary
+      /// One integer.
+      case seed
     }
 
     /// The operand's name, such as `weight`.
@@ -87,6 +89,7 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
       case .probabilities: .float32(source.probabilities(operand.shape))
       case .signs: .float32(source.choice(operand.shape, of: [-1, 1]))
       case .binary: .float32(source.choice(operand.shape, of: [0, 1]))
+      case .seed: .int64(IndexTensor(repeating: Int64(seed &* 0x1234_5678_9ABC), shape: []))
       }
     }
   }

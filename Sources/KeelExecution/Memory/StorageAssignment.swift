@@ -67,7 +67,9 @@ internal struct StorageAssignment {
     case .activation, .activationGradient, .normalization, .normalizationGradient, .softmax,
       .logSoftmax:
       [0]
-    case .add, .softmaxGradient, .logSoftmaxGradient: [0, 1]
+    // An operand that is broadcast has fewer elements than the result, and is left alone.
+    case .arithmetic, .softmaxGradient, .logSoftmaxGradient: [0, 1]
+    case .elementwise, .arithmeticGradient, .parametricReLU, .parametricReLUGradient, .dropout: [0]
     default: []
     }
   }
