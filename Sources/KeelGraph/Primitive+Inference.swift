@@ -75,6 +75,11 @@ extension Primitive {
       let result = ValueType([dy.extents[0], .fixed(height), .fixed(width), dy.extents[1]])
       try check.positive(result)
       return [result]
+    case .movement(let movement): return [try check.movement(movement)]
+    case .movementGradient(let movement, let extents):
+      return [try check.movementGradient(movement, extents)]
+    case .concatenation(let axis): return [try check.concatenation(axis)]
+    case .transpose(let permutation): return [try check.transpose(permutation)]
     case .reshape(let extents): return [try check.reshape(extents)]
     case .softmax:
       try check.count(1)

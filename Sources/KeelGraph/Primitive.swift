@@ -49,6 +49,15 @@ public enum Primitive: Hashable, Sendable {
   /// dy N×C → dx N×H×W×C.
   case globalAveragePoolingGradient(height: Int, width: Int)
 
+  /// x → y: slices, paddings and resizings, one along each axis. Axes of open extent stay whole.
+  case movement(Movement)
+  /// dy → dx of these extents: the movement turned round. A constant of a padding has no part in it.
+  case movementGradient(Movement, [Extent])
+  /// (a, b, …) → the operands one after another along an axis.
+  case concatenation(axis: Int)
+  /// x → y, whose axis k is axis permutation[k] of x.
+  case transpose(permutation: [Int])
+
   /// x → the same elements under other extents.
   case reshape([Extent])
   /// x → softmax along the last axis.
@@ -83,6 +92,10 @@ extension Primitive {
     case .poolingGradient: "pooling gradient"
     case .globalAveragePooling: "global average pooling"
     case .globalAveragePoolingGradient: "global average pooling gradient"
+    case .movement(let movement): movement.name
+    case .movementGradient(let movement, _): "\(movement.name) gradient"
+    case .concatenation: "concatenation"
+    case .transpose: "transpose"
     case .reshape: "reshape"
     case .softmax: "softmax"
     case .softmaxCrossEntropy: "softmax cross-entropy"

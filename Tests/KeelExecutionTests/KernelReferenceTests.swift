@@ -10,7 +10,8 @@ import Testing
 @Suite struct KernelReferenceTests {
   @Test(
     arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
-      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.others,
+      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.movements
+      + PrimitiveCase.others,
     [1, 2] as [UInt64])
   func agreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
     try expectKernelsAgree(test, seed: seed)
@@ -29,6 +30,11 @@ import Testing
   @Test(arguments: KernelCases.activations)
   func activationsAroundVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 6)
+  }
+
+  @Test(arguments: KernelCases.movements)
+  func movementsOfManyTasks(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
   }
 
   @Test(arguments: KernelCases.others)

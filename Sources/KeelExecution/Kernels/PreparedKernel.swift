@@ -122,6 +122,16 @@ package struct KernelRequest {
         takesInput: geometry.kind == .maximum)
     case .globalAveragePooling: return GlobalPoolingStep(image: inputs[0], parallelism: parallelism)
     case .globalAveragePoolingGradient: return GlobalPoolingGradientStep(image: outputs[0])
+    case .movement(let movement):
+      return MovementStep(
+        kernel: MovementKernel(movement, input: inputs[0], output: outputs[0], gradient: false))
+    case .movementGradient(let movement, _):
+      return MovementStep(
+        kernel: MovementKernel(movement, input: outputs[0], output: inputs[0], gradient: true))
+    case .concatenation(let axis):
+      return ConcatenationStep(kernel: ConcatenationKernel(inputs: inputs, axis: axis))
+    case .transpose(let permutation):
+      return TransposeStep(kernel: TransposeKernel(input: inputs[0], permutation: permutation))
     case .reshape: return CopyStep(byteCount: inputs[0].elementCount * MemoryLayout<Float>.size)
     case .softmax: return SoftmaxStep(rows: inputs[0].rowCount, columns: inputs[0].channelCount)
     case .softmaxCrossEntropy:
