@@ -11,7 +11,7 @@ import Testing
   @Test(
     arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
       + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.losses
-      + PrimitiveCase.others + PrimitiveCase.transposedConvolutions
+      + PrimitiveCase.movements + PrimitiveCase.others + PrimitiveCase.transposedConvolutions
       + PrimitiveCase.weightGradients,
     [1, 2] as [UInt64])
   func agreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
@@ -73,6 +73,11 @@ import Testing
   @Test(arguments: KernelCases.reductions)
   func reductionsAroundChunkAndVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 8)
+  }
+
+  @Test(arguments: KernelCases.movements)
+  func movementsOfManyTasks(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
   }
 
   @Test(arguments: KernelCases.others)
