@@ -308,6 +308,7 @@ static void scaleFloats(float *target, const float *source, float value, long ch
 #include "optimizers.h"
 #include "activations.h"
 #include "windows.h"
+#include "pooling.h"
 
 const KeelLoops KEEL_TABLE = {
     .name = KEEL_NAME,
@@ -326,9 +327,12 @@ const KeelLoops KEEL_TABLE = {
     .depthwise = depthwise,
     .depthwiseWeight = depthwiseWeight,
     .poolMaximum = poolMaximum,
+    .poolMaximumIndices = poolMaximumIndices,
     .poolAverage = poolAverage,
+    .poolNorm = poolNorm,
     .poolMaximumGradient = poolMaximumGradient,
     .poolAverageGradient = poolAverageGradient,
+    .poolNormGradient = poolNormGradient,
     .fewRows = fewRows,
     .transpose = transpose,
     .scale = scaleFloats,

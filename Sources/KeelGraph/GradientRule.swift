@@ -29,16 +29,21 @@ internal struct GradientRule {
       let value = activation.gradientOperand == .input ? x[0] : node.outputs[0]
       return [try one(.activationGradient(activation), [dy, value], in: &builder)]
     case .add: return [needed[0] ? dy : nil, needed[1] ? dy : nil]
-    case .pooling(let geometry):
-      let inputs = geometry.kind == .maximum ? [dy, x[0]] : [dy]
+    case .pooling(let geometry), .maxPoolingWithIndices(let geometry):
+      let inputs =
+        switch geometry.kind {
+        case .average: [dy]
+        case .maximum: [dy, x[0]]
+        case .l2: [dy, x[0], node.outputs[0]]
+        }
       return [try one(.poolingGradient(geometry), inputs, in: &builder)]
     case .globalAveragePooling:
-      let extents = builder.graph.type(of: x[0]).extents
-      guard let height = extents[1].fixedValue, let width = extents[2].fixedValue else {
+      let extents = builder.graph.type(of: x[0]).extents.dropFirst().dropLast().map(\.fixedValue)
+      guard extents.allSatisfy({ $0 != nil }) else {
         throw missing("an input of known height and width")
       }
       return [
-        try one(.globalAveragePoolingGradient(height: height, width: width), [dy], in: &builder)
+        try one(.globalAveragePoolingGradient(extents.map { $0! }), [dy], in: &builder)
       ]
     case .reshape:
       return [try one(.reshape(builder.graph.type(of: x[0]).extents), [dy], in: &builder)]

@@ -52,29 +52,12 @@ extension Primitive {
       try check.floats(0, "input")
       try check.require(inputs[0].rank >= 1, 0, "at least one axis")
       return [ValueType([inputs[0].extents[inputs[0].rank - 1]])]
-    case .pooling(let geometry):
-      try check.count(1)
-      try check.image(0, like: geometry.inputShape(batch: 1), "input")
-      return [check.image(geometry.outputShape(batch: 1))]
-    case .poolingGradient(let geometry):
-      try check.count(geometry.kind == .maximum ? 2 : 1)
-      try check.image(0, like: geometry.outputShape(batch: 1), "gradient")
-      if geometry.kind == .maximum {
-        try check.image(1, like: geometry.inputShape(batch: 1), "input")
-        try check.sameBatch()
-      }
-      return [check.image(geometry.inputShape(batch: 1))]
-    case .globalAveragePooling:
-      try check.count(1)
-      try check.floats(0, "input")
-      try check.require(inputs[0].rank == 4, 0, "N×H×W×C")
-      return [ValueType([inputs[0].extents[0], inputs[0].extents[3]])]
-    case .globalAveragePoolingGradient(let height, let width):
-      try check.count(1)
-      let dy = try check.matrix(0, "gradient")
-      let result = ValueType([dy.extents[0], .fixed(height), .fixed(width), dy.extents[1]])
-      try check.positive(result)
-      return [result]
+    case .pooling(let geometry): return [try check.pooling(geometry)]
+    case .maxPoolingWithIndices(let geometry): return try check.poolingWithIndices(geometry)
+    case .poolingGradient(let geometry): return [try check.poolingGradient(geometry)]
+    case .globalAveragePooling: return [try check.globalPooling()]
+    case .globalAveragePoolingGradient(let extents):
+      return [try check.globalPoolingGradient(extents)]
     case .reshape(let extents): return [try check.reshape(extents)]
     case .softmax:
       try check.count(1)

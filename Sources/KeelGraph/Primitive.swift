@@ -42,12 +42,15 @@ public enum Primitive: Hashable, Sendable {
 
   /// x → y.
   case pooling(PoolingGeometry)
-  /// (dy, x) → dx for maximum, dy → dx for average.
+  /// (dy, x) → dx for maximum, dy → dx for average, (dy, x, y) → dx for L2.
   case poolingGradient(PoolingGeometry)
-  /// x N×H×W×C → N×C: the mean over positions.
+  /// x → (y, indices int64): max pooling and, for each element of y, the position of the maximum within
+  /// its image, counted in row-major order over the spatial axes: (k·H + i)·W + j.
+  case maxPoolingWithIndices(PoolingGeometry)
+  /// x N×[D×]H×W×C or N×L×C → N×C: the mean over positions.
   case globalAveragePooling
-  /// dy N×C → dx N×H×W×C.
-  case globalAveragePoolingGradient(height: Int, width: Int)
+  /// dy N×C → dx N×…×C, with these extents between: dy / Π extents everywhere.
+  case globalAveragePoolingGradient([Int])
 
   /// x → the same elements under other extents.
   case reshape([Extent])
@@ -79,7 +82,8 @@ extension Primitive {
     case .activationGradient(let activation): "\(activation.name) gradient"
     case .add: "add"
     case .channelSum: "channel sum"
-    case .pooling(let geometry): geometry.kind == .maximum ? "max pooling" : "average pooling"
+    case .pooling(let geometry): geometry.kind.name
+    case .maxPoolingWithIndices: "max pooling with indices"
     case .poolingGradient: "pooling gradient"
     case .globalAveragePooling: "global average pooling"
     case .globalAveragePoolingGradient: "global average pooling gradient"
@@ -124,7 +128,7 @@ extension Primitive {
     case .normalization(let n): n.statistics == .current ? 2 : 1
     case .normalizationGradient(let n):
       1 + (n.hasAffine ? 2 : 0) + (n.epilogue.hasResidual ? 1 : 0)
-    case .runningStatistics: 2
+    case .runningStatistics, .maxPoolingWithIndices: 2
     default: 1
     }
   }

@@ -23,7 +23,7 @@ public struct Variable {
   /// Softmax along the last axis of a matrix.
   public func softmax() -> Variable { trace.apply(.softmax, [self])[0] }
 
-  /// The mean over the positions of N×H×W×C: N×C.
+  /// The mean over all positions of N×…×C, with one to three axes between: N×C.
   public func globalAveragePooled() -> Variable { trace.apply(.globalAveragePooling, [self])[0] }
 
   /// The same elements as a matrix: the first axis stays, the others become one (channels last, so in
@@ -45,22 +45,6 @@ public struct Variable {
   /// The mean softmax cross-entropy of logits N×K with labels N.
   public func softmaxCrossEntropy(labels: Variable) -> Variable {
     trace.apply(.softmaxCrossEntropy, [self, labels])[0]
-  }
-
-  /// Pools N×H×W×C; `geometry` is given the input's height, width and channels.
-  public func pooled(
-    _ geometry: (_ height: Int, _ width: Int, _ channels: Int, _ place: String) throws(KeelError)
-      -> PoolingGeometry
-  ) -> Variable {
-    let place = "pooling after \(trace.lastLayer)"
-    guard let image = imageExtents(at: place) else { return trace.nothing() }
-    do {
-      return trace.apply(
-        .pooling(try geometry(image.height, image.width, image.channels, place)), [self])[0]
-    } catch {
-      trace.fail(error)
-      return trace.nothing()
-    }
   }
 
   /// Height, width and channels of an image variable; otherwise keeps an error and returns nil.

@@ -33,19 +33,21 @@ internal struct NodeEvaluation {
     case .add: return [.real(ElementwiseReference.sum(real(0), real(1)))]
     case .channelSum: return [.real(ElementwiseReference.channelSum(real(0)))]
     case .pooling(let geometry): return [.real(PoolingReference.forward(real(0), geometry))]
+    case .maxPoolingWithIndices(let geometry):
+      return [
+        .real(PoolingReference.forward(real(0), geometry)),
+        .int64(PoolingReference.indices(real(0), geometry)),
+      ]
     case .poolingGradient(let geometry):
-      switch geometry.kind {
-      case .maximum:
-        return [.real(PoolingReference.maximumGradient(real(0), x: real(1), geometry))]
-      case .average(let countsPadding):
-        return [
-          .real(
-            PoolingReference.averageGradient(real(0), geometry, countsPadding: countsPadding))
-        ]
-      }
+      return [
+        .real(
+          PoolingReference.gradient(
+            real(0), x: geometry.kind.isAverage ? nil : real(1),
+            y: geometry.kind == .l2 ? real(2) : nil, geometry))
+      ]
     case .globalAveragePooling: return [.real(PoolingReference.globalAverage(real(0)))]
-    case .globalAveragePoolingGradient(let height, let width):
-      return [.real(PoolingReference.globalAverageGradient(real(0), height, width))]
+    case .globalAveragePoolingGradient(let extents):
+      return [.real(PoolingReference.globalAverageGradient(real(0), extents))]
     case .reshape(let extents): return [try reshaped(to: extents)]
     case .softmax: return [.real(LossReference.softmax(real(0)))]
     case .softmaxCrossEntropy:

@@ -31,6 +31,11 @@ import Testing
     try expectKernelsAgree(test, seed: 6)
   }
 
+  @Test(arguments: KernelCases.poolings)
+  func poolingsAroundVectorAndBandEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
+  }
+
   @Test(arguments: KernelCases.others)
   func othersAroundTileAndVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 5)

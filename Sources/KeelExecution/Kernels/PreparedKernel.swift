@@ -54,6 +54,11 @@ package struct Operands: @unchecked Sendable {
     outputs[index].assumingMemoryBound(to: Float.self)
   }
 
+  /// An integer result.
+  package func integerResult(_ index: Int) -> UnsafeMutablePointer<Int64> {
+    outputs[index].assumingMemoryBound(to: Int64.self)
+  }
+
   /// A Float result that a primitive may not have.
   package func result(_ index: Int?) -> UnsafeMutablePointer<Float>? { index.map { result($0) } }
 }
@@ -118,10 +123,12 @@ package struct KernelRequest {
       return PoolingStep(kernel: PoolingKernel(geometry, batch: inputs[0][0]))
     case .poolingGradient(let geometry):
       return PoolingGradientStep(
-        kernel: PoolingKernel(geometry, batch: inputs[0][0]),
-        takesInput: geometry.kind == .maximum)
-    case .globalAveragePooling: return GlobalPoolingStep(image: inputs[0], parallelism: parallelism)
-    case .globalAveragePoolingGradient: return GlobalPoolingGradientStep(image: outputs[0])
+        kernel: PoolingKernel(geometry, batch: inputs[0][0]), operandCount: inputs.count)
+    case .maxPoolingWithIndices(let geometry):
+      return PoolingIndicesStep(kernel: PoolingKernel(geometry, batch: inputs[0][0]))
+    case .globalAveragePooling: return PoolingStep(kernel: try globalPooling(image: inputs[0]))
+    case .globalAveragePoolingGradient:
+      return PoolingGradientStep(kernel: try globalPooling(image: outputs[0]), operandCount: 1)
     case .reshape: return CopyStep(byteCount: inputs[0].elementCount * MemoryLayout<Float>.size)
     case .softmax: return SoftmaxStep(rows: inputs[0].rowCount, columns: inputs[0].channelCount)
     case .softmaxCrossEntropy:
