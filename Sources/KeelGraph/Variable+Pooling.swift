@@ -38,30 +38,12 @@ extension Variable {
     _ primitive: (PoolingGeometry) -> Primitive
   ) -> [Variable]? {
     let place = "pooling after \(trace.lastLayer)"
-    guard let input = spatialExtents(axes: axes, at: place) else { return nil }
+    guard let input = spatialExtents(axisCount: axes, at: place) else { return nil }
     do {
-      return trace.apply(primitive(try geometry(input.extents, input.channels, place)), [self])
+      return trace.apply(primitive(try geometry(input.axes, input.channels, place)), [self])
     } catch {
       trace.fail(error)
       return nil
     }
-  }
-
-  /// The extents of the spatial axes and of the channels; otherwise keeps an error and returns nil.
-  public func spatialExtents(axes: Int, at place: String) -> (extents: [Int], channels: Int)? {
-    guard let type else { return nil }
-    let extents = type.extents.dropFirst().map(\.fixedValue)
-    guard type.rank == axes + 2, extents.allSatisfy({ $0 != nil }) else {
-      let names =
-        axes == 1 ? ["L", "C"] : Array(["D", "H", "W", "C"].suffix(axes + 1))
-      trace.fail(
-        KeelError(
-          .shape, at: place,
-          expected: "N×\(names.joined(separator: "×")) of known \(names.joined(separator: ", "))",
-          found: "\(type)"))
-      return nil
-    }
-    let known = extents.map { $0! }
-    return (Array(known.dropLast()), known[axes])
   }
 }

@@ -29,14 +29,16 @@ import Testing
 
   @Test func slidingWindows() throws {
     let line = try geometry(
-      MaxPool1d(3, stride: 2, padding: 1, paddingAfter: 0, dilation: 2, ceilMode: true),
+      MaxPool1d(
+        3, stride: 2, padding: .sides(before: 1, after: 0), dilation: 2, ceilMode: true),
       Self.sequence)
     #expect(line.kind == .maximum && line.channels == 4)
     #expect(try line.axes == [axis(12, 3, 2, 1, 0, dilation: 2, ceilMode: true)])
     let image = try geometry(
       AveragePool2d(
         PerAxis(height: 3, width: 2), stride: PerAxis(height: 1, width: 4),
-        padding: PerAxis(height: 1, width: 0), paddingAfter: PerAxis(height: 0, width: 1),
+        padding: .sides(
+          before: PerAxis(height: 1, width: 0), after: PerAxis(height: 0, width: 1)),
         ceilMode: true, countsPadding: false), Self.image)
     #expect(image.kind == .average(countsPadding: false))
     #expect(
@@ -44,7 +46,7 @@ import Testing
         axis(12, 3, 1, 1, 0, ceilMode: true), axis(11, 2, 4, 0, 1, ceilMode: true),
       ])
     let volume = try geometry(
-      L2Pool3d(PerVolumeAxis(depth: 1, height: 2, width: 3), padding: 0), Self.volume)
+      L2Pool3d(AxisNumbers(depth: 1, height: 2, width: 3), padding: 0), Self.volume)
     #expect(volume.kind == .l2)
     #expect(try volume.axes == [axis(12, 1, 1), axis(11, 2, 2), axis(10, 3, 3)])
   }
@@ -83,7 +85,7 @@ import Testing
       try resultType(AdaptiveAveragePool3d(2), Self.volume) == ValueType([.batch, 2, 2, 2, 4]))
     #expect(
       try resultType(
-        AdaptiveMaxPool3d(PerVolumeAxis(depth: 1, height: 2, width: 3)), Self.volume)
+        AdaptiveMaxPool3d(AxisNumbers(depth: 1, height: 2, width: 3)), Self.volume)
         == ValueType([.batch, 1, 2, 3, 4]))
   }
 

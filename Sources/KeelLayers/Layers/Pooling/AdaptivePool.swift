@@ -1,13 +1,23 @@
 import KeelGraph
 import KeelTensor
 
-/// Takes the means of bins of N×L×C so that the output has a given size, see `PoolingAxis`.
-public struct AdaptiveAveragePool1d: Layer {
-  /// The output's extents, outermost first.
-  public let output: [Int]
+/// Takes means of bins of sequences N×L×C so that the output has a given size.
+public typealias AdaptiveAveragePool1d = AdaptiveAveragePool<OneAxis>
+/// Takes means of bins of images N×H×W×C so that the output has a given size.
+public typealias AdaptiveAveragePool2d = AdaptiveAveragePool<TwoAxes>
+/// Takes means of bins of volumes N×D×H×W×C so that the output has a given size.
+public typealias AdaptiveAveragePool3d = AdaptiveAveragePool<ThreeAxes>
+
+/// Takes means of bins so that the output has a given size, see `PoolingAxis`.
+public struct AdaptiveAveragePool<Axes: AxisCount>: Layer {
+  /// The output's extents.
+  public let output: AxisNumbers<Axes>
 
   /// Makes a pooling to an output size. A size below 1 is thrown when the graph is made.
-  public init(_ output: Int) { self.output = [output] }
+  public init(_ output: AxisNumbers<Axes>) { self.output = output }
+
+  /// Makes a pooling to the same size on all axes.
+  public init(_ output: Int) { self.init(AxisNumbers(output)) }
 
   /// Records the pooling.
   public func callAsFunction(_ x: Variable) -> Variable {
@@ -15,77 +25,23 @@ public struct AdaptiveAveragePool1d: Layer {
   }
 }
 
-/// Takes the means of bins of N×H×W×C so that the output has a given size, see `PoolingAxis`.
-public struct AdaptiveAveragePool2d: Layer {
-  /// The output's extents, outermost first.
-  public let output: [Int]
+/// Takes maxima of bins of sequences N×L×C so that the output has a given size.
+public typealias AdaptiveMaxPool1d = AdaptiveMaxPool<OneAxis>
+/// Takes maxima of bins of images N×H×W×C so that the output has a given size.
+public typealias AdaptiveMaxPool2d = AdaptiveMaxPool<TwoAxes>
+/// Takes maxima of bins of volumes N×D×H×W×C so that the output has a given size.
+public typealias AdaptiveMaxPool3d = AdaptiveMaxPool<ThreeAxes>
+
+/// Takes maxima of bins so that the output has a given size, see `PoolingAxis`.
+public struct AdaptiveMaxPool<Axes: AxisCount>: Layer {
+  /// The output's extents.
+  public let output: AxisNumbers<Axes>
 
   /// Makes a pooling to an output size. A size below 1 is thrown when the graph is made.
-  public init(_ output: PerAxis) { self.output = output.numbers }
+  public init(_ output: AxisNumbers<Axes>) { self.output = output }
 
   /// Makes a pooling to the same size on all axes.
-  public init(_ output: Int) { self.init(PerAxis(output)) }
-
-  /// Records the pooling.
-  public func callAsFunction(_ x: Variable) -> Variable {
-    x.pooled(.average(countsPadding: false), to: output)
-  }
-}
-
-/// Takes the means of bins of N×D×H×W×C so that the output has a given size, see `PoolingAxis`.
-public struct AdaptiveAveragePool3d: Layer {
-  /// The output's extents, outermost first.
-  public let output: [Int]
-
-  /// Makes a pooling to an output size. A size below 1 is thrown when the graph is made.
-  public init(_ output: PerVolumeAxis) { self.output = output.numbers }
-
-  /// Makes a pooling to the same size on all axes.
-  public init(_ output: Int) { self.init(PerVolumeAxis(output)) }
-
-  /// Records the pooling.
-  public func callAsFunction(_ x: Variable) -> Variable {
-    x.pooled(.average(countsPadding: false), to: output)
-  }
-}
-
-/// Takes the largest elements of bins of N×L×C so that the output has a given size, see `PoolingAxis`.
-public struct AdaptiveMaxPool1d: Layer {
-  /// The output's extents, outermost first.
-  public let output: [Int]
-
-  /// Makes a pooling to an output size. A size below 1 is thrown when the graph is made.
-  public init(_ output: Int) { self.output = [output] }
-
-  /// Records the pooling.
-  public func callAsFunction(_ x: Variable) -> Variable { x.pooled(.maximum, to: output) }
-}
-
-/// Takes the largest elements of bins of N×H×W×C so that the output has a given size, see `PoolingAxis`.
-public struct AdaptiveMaxPool2d: Layer {
-  /// The output's extents, outermost first.
-  public let output: [Int]
-
-  /// Makes a pooling to an output size. A size below 1 is thrown when the graph is made.
-  public init(_ output: PerAxis) { self.output = output.numbers }
-
-  /// Makes a pooling to the same size on all axes.
-  public init(_ output: Int) { self.init(PerAxis(output)) }
-
-  /// Records the pooling.
-  public func callAsFunction(_ x: Variable) -> Variable { x.pooled(.maximum, to: output) }
-}
-
-/// Takes the largest elements of bins of N×D×H×W×C so that the output has a given size, see `PoolingAxis`.
-public struct AdaptiveMaxPool3d: Layer {
-  /// The output's extents, outermost first.
-  public let output: [Int]
-
-  /// Makes a pooling to an output size. A size below 1 is thrown when the graph is made.
-  public init(_ output: PerVolumeAxis) { self.output = output.numbers }
-
-  /// Makes a pooling to the same size on all axes.
-  public init(_ output: Int) { self.init(PerVolumeAxis(output)) }
+  public init(_ output: Int) { self.init(AxisNumbers(output)) }
 
   /// Records the pooling.
   public func callAsFunction(_ x: Variable) -> Variable { x.pooled(.maximum, to: output) }

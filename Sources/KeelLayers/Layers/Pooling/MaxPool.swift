@@ -1,46 +1,38 @@
 import KeelGraph
 import KeelTensor
 
-/// Takes the largest element of each window of N×L×C; padding counts as −∞.
-public struct MaxPool1d: Layer {
-  /// The window.
-  public let window: SlidingWindow
+/// Takes the largest element of each window of sequences N×L×C.
+public typealias MaxPool1d = MaxPool<OneAxis>
+/// Takes the largest element of each window of images N×H×W×C.
+public typealias MaxPool2d = MaxPool<TwoAxes>
+/// Takes the largest element of each window of volumes N×D×H×W×C.
+public typealias MaxPool3d = MaxPool<ThreeAxes>
 
-  /// Makes a pooling; the stride is the window where none is given, the padding after the last position
-  /// that before the first. Wrong sizes are thrown when the graph is made.
+/// Takes the largest element of each window; padding counts as −∞.
+public struct MaxPool<Axes: AxisCount>: Layer {
+  /// The size of the window.
+  public let window: AxisNumbers<Axes>
+  /// The step from one window to the next.
+  public let stride: AxisNumbers<Axes>
+  /// The positions around the input, at most half the window on each side.
+  public let padding: AxisPadding<Axes>
+  /// The distance between neighbouring taps.
+  public let dilation: AxisNumbers<Axes>
+  /// Whether a last window that reaches over the padding is kept; it must start inside the input or the
+  /// padding before it.
+  public let ceilMode: Bool
+
+  /// Makes a pooling; the stride is the window where none is given. Wrong sizes are thrown when
+  /// the graph is made.
   public init(
-    _ window: Int, stride: Int? = nil, padding: Int = 0, paddingAfter: Int? = nil,
-    dilation: Int = 1, ceilMode: Bool = false
+    _ window: AxisNumbers<Axes>, stride: AxisNumbers<Axes>? = nil, padding: AxisPadding<Axes> = 0,
+    dilation: AxisNumbers<Axes> = 1, ceilMode: Bool = false
   ) {
-    self.window = SlidingWindow(
-      [window], stride: stride.map { [$0] }, padding: [padding],
-      paddingAfter: paddingAfter.map { [$0] }, dilation: [dilation], ceilMode: ceilMode)
-  }
-
-  /// Records the pooling.
-  public func callAsFunction(_ x: Variable) -> Variable { x.pooled(.maximum, window) }
-
-  /// Records the pooling and where each maximum stands: int64 positions within the image, counted in
-  /// row-major order over the spatial axes.
-  public func withIndices(_ x: Variable) -> (y: Variable, indices: Variable) {
-    x.maxPooledWithIndices(window)
-  }
-}
-
-/// Takes the largest element of each window of N×H×W×C; padding counts as −∞.
-public struct MaxPool2d: Layer {
-  /// The window.
-  public let window: SlidingWindow
-
-  /// Makes a pooling; the stride is the window where none is given, the padding after the last position
-  /// that before the first. Wrong sizes are thrown when the graph is made.
-  public init(
-    _ window: PerAxis, stride: PerAxis? = nil, padding: PerAxis = 0, paddingAfter: PerAxis? = nil,
-    dilation: PerAxis = 1, ceilMode: Bool = false
-  ) {
-    self.window = SlidingWindow(
-      window.numbers, stride: stride?.numbers, padding: padding.numbers,
-      paddingAfter: paddingAfter?.numbers, dilation: dilation.numbers, ceilMode: ceilMode)
+    self.window = window
+    self.stride = stride ?? window
+    self.padding = padding
+    self.dilation = dilation
+    self.ceilMode = ceilMode
   }
 
   /// Makes a pooling with the same numbers on all axes.
@@ -48,51 +40,24 @@ public struct MaxPool2d: Layer {
     _ window: Int, stride: Int? = nil, padding: Int = 0, dilation: Int = 1, ceilMode: Bool = false
   ) {
     self.init(
-      PerAxis(window), stride: stride.map { PerAxis($0) }, padding: PerAxis(padding),
-      dilation: PerAxis(dilation), ceilMode: ceilMode)
+      AxisNumbers(window), stride: stride.map { AxisNumbers($0) },
+      padding: .each(AxisNumbers(padding)), dilation: AxisNumbers(dilation), ceilMode: ceilMode)
   }
 
   /// Records the pooling.
-  public func callAsFunction(_ x: Variable) -> Variable { x.pooled(.maximum, window) }
+  public func callAsFunction(_ x: Variable) -> Variable {
+    x.pooled(.maximum, numbers, ceilMode: ceilMode)
+  }
 
   /// Records the pooling and where each maximum stands: int64 positions within the image, counted in
   /// row-major order over the spatial axes.
   public func withIndices(_ x: Variable) -> (y: Variable, indices: Variable) {
-    x.maxPooledWithIndices(window)
-  }
-}
-
-/// Takes the largest element of each window of N×D×H×W×C; padding counts as −∞.
-public struct MaxPool3d: Layer {
-  /// The window.
-  public let window: SlidingWindow
-
-  /// Makes a pooling; the stride is the window where none is given, the padding after the last position
-  /// that before the first. Wrong sizes are thrown when the graph is made.
-  public init(
-    _ window: PerVolumeAxis, stride: PerVolumeAxis? = nil, padding: PerVolumeAxis = 0,
-    paddingAfter: PerVolumeAxis? = nil, dilation: PerVolumeAxis = 1, ceilMode: Bool = false
-  ) {
-    self.window = SlidingWindow(
-      window.numbers, stride: stride?.numbers, padding: padding.numbers,
-      paddingAfter: paddingAfter?.numbers, dilation: dilation.numbers, ceilMode: ceilMode)
+    x.maxPooledWithIndices(axes: Axes.axisCount) { (input, channels, place) throws(KeelError) in
+      try numbers.pooling(.maximum, ceilMode: ceilMode, input, channels, place)
+    }
   }
 
-  /// Makes a pooling with the same numbers on all axes.
-  public init(
-    _ window: Int, stride: Int? = nil, padding: Int = 0, dilation: Int = 1, ceilMode: Bool = false
-  ) {
-    self.init(
-      PerVolumeAxis(window), stride: stride.map { PerVolumeAxis($0) },
-      padding: PerVolumeAxis(padding), dilation: PerVolumeAxis(dilation), ceilMode: ceilMode)
-  }
-
-  /// Records the pooling.
-  public func callAsFunction(_ x: Variable) -> Variable { x.pooled(.maximum, window) }
-
-  /// Records the pooling and where each maximum stands: int64 positions within the image, counted in
-  /// row-major order over the spatial axes.
-  public func withIndices(_ x: Variable) -> (y: Variable, indices: Variable) {
-    x.maxPooledWithIndices(window)
+  private var numbers: WindowNumbers<Axes> {
+    WindowNumbers(kernel: window, stride: stride, padding: padding, dilation: dilation)
   }
 }
