@@ -305,6 +305,7 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 #include "arithmetic.h"
 #include "elementwise.h"
 #include "reductions.h"
+#include "pooling.h"
 
 const KeelLoops KEEL_TABLE = {
     .name = KEEL_NAME,
@@ -336,9 +337,12 @@ const KeelLoops KEEL_TABLE = {
     .depthwise = depthwise,
     .depthwiseWeight = depthwiseWeight,
     .poolMaximum = poolMaximum,
+    .poolMaximumIndices = poolMaximumIndices,
     .poolAverage = poolAverage,
+    .poolNorm = poolNorm,
     .poolMaximumGradient = poolMaximumGradient,
     .poolAverageGradient = poolAverageGradient,
+    .poolNormGradient = poolNormGradient,
     .fewRows = fewRows,
     .transpose = transpose,
     .scale = scaleFloats,

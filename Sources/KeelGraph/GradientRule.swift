@@ -32,8 +32,13 @@ internal struct GradientRule {
     case .activation(let activation):
       let value = activation.gradientOperand == .input ? x[0] : node.outputs[0]
       return [try one(.activationGradient(activation), [dy, value], in: &builder)]
-    case .pooling(let geometry):
-      let inputs = geometry.kind == .maximum ? [dy, x[0]] : [dy]
+    case .pooling(let geometry), .maxPoolingWithIndices(let geometry):
+      let inputs =
+        switch geometry.kind {
+        case .average: [dy]
+        case .maximum: [dy, x[0]]
+        case .l2: [dy, x[0], node.outputs[0]]
+        }
       return [try one(.poolingGradient(geometry), inputs, in: &builder)]
     case .movement(let movement):
       let extents = builder.graph.type(of: x[0]).extents

@@ -43,18 +43,9 @@ extension Primitive {
     case .activationGradient(let activation):
       try activation.validate(at: place)
       return [try check.pair()]
-    case .pooling(let geometry):
-      try check.count(1)
-      try check.image(0, like: geometry.inputShape(batch: 1), "input")
-      return [check.image(geometry.outputShape(batch: 1))]
-    case .poolingGradient(let geometry):
-      try check.count(geometry.kind == .maximum ? 2 : 1)
-      try check.image(0, like: geometry.outputShape(batch: 1), "gradient")
-      if geometry.kind == .maximum {
-        try check.image(1, like: geometry.inputShape(batch: 1), "input")
-        try check.sameBatch()
-      }
-      return [check.image(geometry.inputShape(batch: 1))]
+    case .pooling(let geometry): return [try check.pooling(geometry)]
+    case .maxPoolingWithIndices(let geometry): return try check.poolingWithIndices(geometry)
+    case .poolingGradient(let geometry): return [try check.poolingGradient(geometry)]
     case .movement(let movement): return [try check.movement(movement)]
     case .movementGradient(let movement, let extents):
       return [try check.movementGradient(movement, extents)]

@@ -40,8 +40,11 @@ public enum Primitive: Hashable, Sendable {
 
   /// x → y.
   case pooling(PoolingGeometry)
-  /// (dy, x) → dx for maximum, dy → dx for average.
+  /// (dy, x) → dx for maximum, dy → dx for average, (dy, x, y) → dx for L2.
   case poolingGradient(PoolingGeometry)
+  /// x → (y, indices int64): max pooling and, for each element of y, the position of the maximum within
+  /// its image, counted in row-major order over the spatial axes: (k·H + i)·W + j.
+  case maxPoolingWithIndices(PoolingGeometry)
 
   /// x → y: slices, paddings and resizings, one along each axis. Axes of open extent stay whole.
   case movement(Movement)
@@ -115,7 +118,8 @@ extension Primitive {
     case .runningStatistics: "running statistics"
     case .activation(let activation): activation.name
     case .activationGradient(let activation): "\(activation.name) gradient"
-    case .pooling(let geometry): geometry.kind == .maximum ? "max pooling" : "average pooling"
+    case .pooling(let geometry): geometry.kind.name
+    case .maxPoolingWithIndices: "max pooling with indices"
     case .poolingGradient: "pooling gradient"
     case .movement(let movement): movement.name
     case .movementGradient(let movement, _): "\(movement.name) gradient"
@@ -178,7 +182,7 @@ extension Primitive {
     case .normalization(let n): n.statistics == .current ? 2 : 1
     case .normalizationGradient(let n):
       1 + (n.hasAffine ? 2 : 0) + (n.epilogue.hasResidual ? 1 : 0)
-    case .runningStatistics, .parametricReLUGradient: 2
+    case .runningStatistics, .parametricReLUGradient, .maxPoolingWithIndices: 2
     case .lossGradient(let loss): loss.gradientCount
     default: 1
     }

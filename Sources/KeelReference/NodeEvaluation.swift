@@ -32,16 +32,18 @@ internal struct NodeEvaluation {
     case .activationGradient(let activation):
       return [.real(ElementwiseReference.activationGradient(real(0), from: real(1), activation))]
     case .pooling(let geometry): return [.real(PoolingReference.forward(real(0), geometry))]
+    case .maxPoolingWithIndices(let geometry):
+      return [
+        .real(PoolingReference.forward(real(0), geometry)),
+        .int64(PoolingReference.indices(real(0), geometry)),
+      ]
     case .poolingGradient(let geometry):
-      switch geometry.kind {
-      case .maximum:
-        return [.real(PoolingReference.maximumGradient(real(0), x: real(1), geometry))]
-      case .average(let countsPadding):
-        return [
-          .real(
-            PoolingReference.averageGradient(real(0), geometry, countsPadding: countsPadding))
-        ]
-      }
+      return [
+        .real(
+          PoolingReference.gradient(
+            real(0), x: geometry.kind.isAverage ? nil : real(1),
+            y: geometry.kind == .l2 ? real(2) : nil, geometry))
+      ]
     case .movement(let movement):
       return [.real(MovementReference.forward(real(0), movement))]
     case .movementGradient(let movement, let extents):

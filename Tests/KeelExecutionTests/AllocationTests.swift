@@ -149,7 +149,7 @@ struct AllocationTests {
       inputHeight: size.0, inputWidth: size.1, inputChannels: 26, outputChannels: 26,
       kernel: (5, 5), stride: (2, 2), padding: (2, 2), groups: 26)
     let branch = try writer.convolution(x, deep, label: "d")
-    for kind in [PoolingGeometry.Kind.maximum, .average(countsPadding: false)] {
+    for kind in [PoolingGeometry.Kind.maximum, .average(countsPadding: false), .l2] {
       let pooling = try PoolingGeometry(
         kind, inputHeight: size.0, inputWidth: size.1, channels: 26, window: (3, 3),
         stride: (1, 1), padding: (1, 1))

@@ -113,35 +113,10 @@ enum KernelCases {
   static let others: [PrimitiveCase] = {
     var cases: [PrimitiveCase] = []
     for channels in [1, 5, 16, 33] {
-      for (kind, name) in [
-        (PoolingGeometry.Kind.maximum, "max"), (.average(countsPadding: true), "average"),
-        (.average(countsPadding: false), "average of the inside"),
-      ] {
-        let geometry = try! PoolingGeometry(
-          kind, inputHeight: 13, inputWidth: 14, channels: channels, window: (3, 3),
-          stride: (2, 2), padding: (1, 1))
-        cases.append(
-          PrimitiveCase(
-            "\(name) pooling, \(channels) channels", .pooling(geometry),
-            [.init("x", geometry.inputShape(batch: 3), .distinct)]))
-      }
       cases.append(
         PrimitiveCase(
           "ReLU, \(channels)", .activation(.relu), [.init("x", [37, 41, channels], .distinct)]))
     }
-    let big = try! PoolingGeometry(
-      .maximum, inputHeight: 56, inputWidth: 57, channels: 64, window: (3, 3), stride: (2, 2),
-      padding: (1, 1))
-    cases.append(
-      PrimitiveCase(
-        "max pooling, enough for two threads", .pooling(big),
-        [.init("x", big.inputShape(batch: 4), .distinct)]))
-    let wide = try! PoolingGeometry(
-      .maximum, inputHeight: 20, inputWidth: 20, channels: 17, window: (9, 9), stride: (3, 3),
-      padding: (4, 4))
-    cases.append(
-      PrimitiveCase(
-        "max pooling, 81 taps", .pooling(wide), [.init("x", wide.inputShape(batch: 2), .distinct)]))
     return cases
   }()
 }

@@ -53,6 +53,11 @@ import Testing
     try expectKernelsAgree(test, seed: 6)
   }
 
+  @Test(arguments: KernelCases.poolings)
+  func poolingsAroundVectorAndBandEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 9)
+  }
+
   @Test(arguments: KernelCases.losses)
   func lossesAroundVectorAndBlockEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 7)

@@ -64,12 +64,14 @@ import Testing
   }
 
   @Test func maxPooling() throws {
-    for (example, size, stride) in [
-      (WorkedExamples.maxPooling, 4, 2), (WorkedExamples.tiedPooling, 5, 2),
-      (WorkedExamples.overlappingPooling, 5, 1),
+    for (example, size, stride, ceilMode) in [
+      (WorkedExamples.maxPooling, 4, 2, false), (WorkedExamples.tiedPooling, 5, 2, false),
+      (WorkedExamples.roundedUpPooling, 5, 2, true),
+      (WorkedExamples.overlappingPooling, 5, 1, false),
     ] {
       let y = try run(
-        .pooling(poolingGeometry(size, stride: stride)), [Tensor(rounding: example.inputTensor)])
+        .pooling(poolingGeometry(size, stride: stride, ceilMode: ceilMode)),
+        [Tensor(rounding: example.inputTensor)])
       #expect(y == Tensor(rounding: example.outputTensor))
     }
   }
@@ -91,11 +93,11 @@ import Testing
   }
 
   private func poolingGeometry(
-    _ size: Int, stride: Int, channels: Int = 1
+    _ size: Int, stride: Int, channels: Int = 1, ceilMode: Bool = false
   ) throws -> PoolingGeometry {
     try PoolingGeometry(
       .maximum, inputHeight: size, inputWidth: size, channels: channels, window: (2, 2),
-      stride: (stride, stride))
+      stride: (stride, stride), ceilMode: ceilMode)
   }
 }
 

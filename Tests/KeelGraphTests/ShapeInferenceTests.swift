@@ -113,6 +113,11 @@ struct Misfit: Sendable, CustomTestStringConvertible {
     (.pooling(pooling(.maximum)), [image], [pooled]),
     (.poolingGradient(pooling(.maximum)), [pooled, image], [image]),
     (.poolingGradient(pooling(.average(countsPadding: true))), [pooled], [image]),
+    (.poolingGradient(pooling(.l2)), [pooled, image, pooled], [image]),
+    (
+      .maxPoolingWithIndices(pooling(.maximum)), [image],
+      [pooled, ValueType(.int64, pooled.extents)]
+    ),
     (.reshape([.batch, 192]), [image], [ValueType([.batch, 192])]),
     (.reshape([4, .batch, 48]), [image], [ValueType([4, .batch, 48])]),
     (.softmax, [vectors], [vectors]),
@@ -371,6 +376,15 @@ struct Misfit: Sendable, CustomTestStringConvertible {
       .poolingGradient(pooling(.maximum)), [pooled, ValueType([3, 8, 6, 4])],
       expected: "batch batch", found: "float32 3×8×6×4"),
     Misfit(
+      .poolingGradient(pooling(.l2)), [pooled, image, image],
+      expected: "forward result float32 batch×4×3×4", found: "float32 batch×8×6×4"),
+    Misfit(
+      .maxPoolingWithIndices(pooling(.l2)), [image],
+      expected: "a window of maxima", found: "L2 pooling"),
+    Misfit(
+      .maxPoolingWithIndices(pooling(.maximum)), [pooled],
+      expected: "input float32 batch×8×6×4", found: "float32 batch×4×3×4"),
+    Misfit(
       .reshape([.batch, 191]), [image],
       expected: "as many elements as in float32 batch×8×6×4", found: "float32 batch×191"),
     Misfit(
@@ -485,6 +499,6 @@ struct Misfit: Sendable, CustomTestStringConvertible {
   @Test func everyOperationIsTriedBothWays() {
     func kind(_ primitive: Primitive) -> Substring { "\(primitive)".prefix { $0 != "(" } }
     #expect(Set(Self.fitting.map { kind($0.0) }) == Set(Self.misfits.map { kind($0.primitive) }))
-    #expect(Set(Self.fitting.map { kind($0.0) }).count == 29)
+    #expect(Set(Self.fitting.map { kind($0.0) }).count == 30)
   }
 }

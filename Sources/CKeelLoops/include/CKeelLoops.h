@@ -9,8 +9,7 @@
 
 /* Where a sliding window reads: position (n, k, i, j) of a grid sees, for run r, `runTaps[r]` neighbouring
    source pixels that start at plane k*stepZ + runZ[r], row i*stepY + runY[r], column j*stepX + runX[r];
-   images have one plane, sequences one plane of one row. Pixels outside the source read as zero (or are
-   left out, for pooling). */
+   images have one plane, sequences one plane of one row. Pixels outside the source read as zero. */
 typedef struct KeelWindow {
   long sourceDepth, sourceHeight, sourceWidth;
   long sourceStride; /* floats from one source pixel to the next */
@@ -21,6 +20,25 @@ typedef struct KeelWindow {
   const long *runZ, *runY, *runX, *runTaps;
   const long *runOffset; /* floats from the pixel at the steps to the run's first, over whole planes */
 } KeelWindow;
+
+/* One axis of a pooling. */
+typedef struct KeelPoolAxis {
+  long input, output;
+  long window; /* taps of a window of which nothing is cut off */
+  long step;   /* pixels from one tap to the next */
+  /* For each output position: the first tap inside the source, how many are, and the axis's factor of
+     what an average is divided by. */
+  const long *first, *count, *divisor;
+} KeelPoolAxis;
+
+/* A pooling of volumes of z.input × y.input × x.input pixels; images are volumes of one plane. */
+typedef struct KeelPool {
+  KeelPoolAxis z, y, x;
+  long channels;
+  long taps;          /* of a window of which nothing is cut off */
+  const long *offset; /* floats from such a window's first pixel to each, where there are at most 64 */
+  int tiles;          /* every pixel lies in exactly one window */
+} KeelPool;
 
 /* How a backward pass knows where the activation was active. */
 enum KeelMask {
@@ -206,18 +224,26 @@ typedef struct KeelLoops {
   /* dWeight[t, c] += Σ_p dy[p, c]·source[window t of p, c]; dy points at position first */
   void (*depthwiseWeight)(float *dWeight, const float *source, const float *dy,
                           const KeelWindow *window, long first, long count);
-  /* y[p, c] = the largest of the window; NaN wins */
-  void (*poolMaximum)(float *y, const float *source, const KeelWindow *window, long first,
-                      long count);
-  /* y[p, c] = Σ window / divisor, or / the pixels inside the source where divisor is 0 */
-  void (*poolAverage)(float *y, const float *source, const KeelWindow *window, long first,
-                      long count, long divisor);
-  /* dx[first maximum of window p, c] += dy[p, c] */
-  void (*poolMaximumGradient)(float *dx, const float *dy, const float *source,
-                              const KeelWindow *window, long first, long count);
-  /* dx[every pixel of window p, c] += dy[p, c] / divisor (as poolAverage) */
-  void (*poolAverageGradient)(float *dx, const float *dy, const KeelWindow *window, long first,
-                              long count, long divisor);
+  /* Pooling: y[p, c] for `count` positions from `first` on, counted over the images of x; y points at
+     position first. The largest of the window; NaN wins. */
+  void (*poolMaximum)(float *y, const float *x, const KeelPool *pool, long first, long count);
+  /* The same, and where it stands: index[p, c] is the pixel in its image of the first of equals. */
+  void (*poolMaximumIndices)(float *y, long long *index, const float *x, const KeelPool *pool,
+                             long first, long count);
+  /* Σ window / divisor */
+  void (*poolAverage)(float *y, const float *x, const KeelPool *pool, long first, long count);
+  /* √Σ window² */
+  void (*poolNorm)(float *y, const float *x, const KeelPool *pool, long first, long count);
+  /* The gradients of one image, each for `pixels` pixels of dx from firstPixel on, which are written
+     whatever they held; pointers are to the image. dx[first maximum of window p, c] += dy[p, c] */
+  void (*poolMaximumGradient)(float *dx, const float *dy, const float *x, const KeelPool *pool,
+                              long firstPixel, long pixels);
+  /* dx[every pixel of window p, c] += dy[p, c] / divisor */
+  void (*poolAverageGradient)(float *dx, const float *dy, const KeelPool *pool, long firstPixel,
+                              long pixels);
+  /* dx[every pixel q of window p, c] += x[q, c]·dy[p, c] / y[p, c], nothing where y is 0 */
+  void (*poolNormGradient)(float *dx, const float *dy, const float *x, const float *y,
+                           const KeelPool *pool, long firstPixel, long pixels);
 
   /* c = a·b for few rows of a, where packing b would cost more than the product: c rows × columns with
      rows cStride floats apart, a rows × depth with rows aStride apart, b depth × columns. */

@@ -54,6 +54,11 @@ package struct Operands: @unchecked Sendable {
     outputs[index].assumingMemoryBound(to: Float.self)
   }
 
+  /// An integer result.
+  package func integerResult(_ index: Int) -> UnsafeMutablePointer<Int64> {
+    outputs[index].assumingMemoryBound(to: Int64.self)
+  }
+
   /// A Float result that a primitive may not have.
   package func result(_ index: Int?) -> UnsafeMutablePointer<Float>? { index.map { result($0) } }
 }
@@ -117,8 +122,9 @@ package struct KernelRequest {
       return PoolingStep(kernel: PoolingKernel(geometry, batch: inputs[0][0]))
     case .poolingGradient(let geometry):
       return PoolingGradientStep(
-        kernel: PoolingKernel(geometry, batch: inputs[0][0]),
-        takesInput: geometry.kind == .maximum)
+        kernel: PoolingKernel(geometry, batch: inputs[0][0]), operandCount: inputs.count)
+    case .maxPoolingWithIndices(let geometry):
+      return PoolingIndicesStep(kernel: PoolingKernel(geometry, batch: inputs[0][0]))
     case .movement(let movement):
       return MovementStep(
         kernel: MovementKernel(movement, input: inputs[0], output: outputs[0], gradient: false))
