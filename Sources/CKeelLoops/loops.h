@@ -299,12 +299,12 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 
 #include "optimizers.h"
 #include "activations.h"
+#include "elementwise.h"
+#include "arithmetic.h"
+#include "reductions.h"
 #include "softmax.h"
 #include "losses.h"
 #include "windows.h"
-#include "arithmetic.h"
-#include "elementwise.h"
-#include "reductions.h"
 #include "pooling.h"
 
 const KeelLoops KEEL_TABLE = {

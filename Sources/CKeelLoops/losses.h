@@ -60,22 +60,23 @@ INLINE Vector squaredSlope(Vector x, Vector y, Vector w, KeelLoss f) {
   (void)w; (void)f;
   return splat(2) * (x - y);
 }
-INLINE Vector signOf(Vector e) {
+/* The sign of a difference; NaN stays. */
+INLINE Vector direction(Vector e) {
   return e > splat(0) ? splat(1) : e < splat(0) ? splat(-1) : e;
 }
 INLINE Vector absoluteSlope(Vector x, Vector y, Vector w, KeelLoss f) {
   (void)w; (void)f;
-  return signOf(x - y);
+  return direction(x - y);
 }
 INLINE Vector smoothL1Slope(Vector x, Vector y, Vector w, KeelLoss f) {
   (void)w;
   Vector e = x - y;
-  return magnitude(e) < splat(f.a) ? e / splat(f.a) : signOf(e);
+  return magnitude(e) < splat(f.a) ? e / splat(f.a) : direction(e);
 }
 INLINE Vector huberSlope(Vector x, Vector y, Vector w, KeelLoss f) {
   (void)w;
   Vector e = x - y;
-  return magnitude(e) <= splat(f.a) ? e : splat(f.a) * signOf(e);
+  return magnitude(e) <= splat(f.a) ? e : splat(f.a) * direction(e);
 }
 INLINE Vector logisticSlope(Vector x, Vector y, Vector w, KeelLoss f) {
   (void)w; (void)f;
@@ -118,8 +119,8 @@ INLINE Vector rankingSlope(Vector x, Vector y, Vector w, KeelLoss f) {
 static void pointLoss(float *out, const float *x, const float *y, const float *w, long count,
                       KeelLoss f) {
   switch (f.kind) {
-    case KEEL_SQUARED: APPLY(squared)
-    case KEEL_ABSOLUTE: APPLY(absolute)
+    case KEEL_SQUARED_ERROR: APPLY(squared)
+    case KEEL_ABSOLUTE_ERROR: APPLY(absolute)
     case KEEL_SMOOTH_L1: APPLY(smoothL1)
     case KEEL_HUBER: APPLY(huber)
     case KEEL_LOGISTIC: APPLY(logistic)
@@ -145,8 +146,8 @@ static void pointLoss(float *out, const float *x, const float *y, const float *w
 static void pointLossGradient(float *dx, const float *x, const float *y, const float *w,
                               const float *dy, float factor, long count, KeelLoss f) {
   switch (f.kind) {
-    case KEEL_SQUARED: APPLY(squared)
-    case KEEL_ABSOLUTE: APPLY(absolute)
+    case KEEL_SQUARED_ERROR: APPLY(squared)
+    case KEEL_ABSOLUTE_ERROR: APPLY(absolute)
     case KEEL_SMOOTH_L1: APPLY(smoothL1)
     case KEEL_HUBER: APPLY(huber)
     case KEEL_LOGISTIC: APPLY(logistic)

@@ -9,21 +9,6 @@ enum {
   SUM_STEPS = 64, /* vectors added in float before a sum goes on in double */
 };
 
-/* log x, within 2 ulp: −∞ at 0, NaN below. x = 2ⁿ·m with m from √½ to √2. */
-INLINE Vector logarithm(Vector x) {
-  Mask tiny = x < splat(0x1p-126f);
-  Vector scaled = tiny ? x * splat(0x1p23f) : x;
-  union { Bits bits; Mask n; } exponent = {.bits = bitsOf(scaled) - 0x3F3504F3u};
-  Mask n = exponent.n >> 23;
-  union { Mask n; Bits bits; } shift = {.n = n << 23};
-  Vector m = fromBits(bitsOf(scaled) - shift.bits);
-  Vector count = __builtin_convertvector(n, Vector) - (tiny ? splat(23) : splat(0));
-  Vector y = count * splat(0x1.63p-1f) + (log1pUnit(m - splat(1)) - count * splat(0x1.bd0106p-13f));
-  y = x == splat(0) ? splat(-__builtin_inff()) : y;
-  y = x < splat(0) ? splat(__builtin_nanf("")) : y;
-  return x < splat(__builtin_inff()) ? y : x;
-}
-
 /* The first `count` floats of a vector, and `fill` in the other lanes. */
 INLINE Vector loadFilled(const float *p, long count, float fill) {
   float part[KEEL_WIDTH];

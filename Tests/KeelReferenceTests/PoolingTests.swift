@@ -67,13 +67,6 @@ import Testing
     #expect(dx.nchw == [1, 1, 1, 1, 2, 2, 2, 2])
   }
 
-  @Test func globalAverageOfSequencesAndVolumes() throws {
-    let x = try DoubleTensor([1, 10, 2, 20, 6, 60], shape: [1, 3, 2])
-    #expect(try evaluate(.globalAveragePooling, [x])[0].elements == [3, 30])
-    let volume = try x.reshaped(to: [1, 1, 3, 1, 2])
-    #expect(try evaluate(.globalAveragePooling, [volume])[0].elements == [3, 30])
-  }
-
   @Test(arguments: PoolingGolden.all.indices)
   func agreesWithPyTorch(index: Int) throws {
     let golden = PoolingGolden.all[index]

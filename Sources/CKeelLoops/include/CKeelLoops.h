@@ -82,8 +82,8 @@ typedef struct KeelActivation {
 /* The losses of single elements. Their parameters: β of smooth L1, δ of Huber, γ of focal and the margin
    in a; α of focal in b, below 0 for none. */
 enum {
-  KEEL_SQUARED,
-  KEEL_ABSOLUTE,
+  KEEL_SQUARED_ERROR,
+  KEEL_ABSOLUTE_ERROR,
   KEEL_SMOOTH_L1,
   KEEL_HUBER,
   KEEL_LOGISTIC,

@@ -8,8 +8,8 @@ extension Loss {
       KeelLoss(kind: Int32(kind), a: a, b: b, weight: 1)
     }
     return switch kind {
-    case .squaredError: leaf(KEEL_SQUARED)
-    case .absoluteError: leaf(KEEL_ABSOLUTE)
+    case .squaredError: leaf(KEEL_SQUARED_ERROR)
+    case .absoluteError: leaf(KEEL_ABSOLUTE_ERROR)
     case .smoothL1(let beta): leaf(KEEL_SMOOTH_L1, beta)
     case .huber(let delta): leaf(KEEL_HUBER, delta)
     case .logistic: leaf(KEEL_LOGISTIC)
