@@ -32,13 +32,16 @@ INLINE Vector loadFilled(const float *p, long count, float fill) {
   return load(part);
 }
 
-INLINE double acrossSum(Vector v) {
+/* The sum of the first `count` lanes. */
+INLINE double partSum(Vector v, long count) {
   float lanes[KEEL_WIDTH];
   store(lanes, v);
   double sum = 0;
-  for (int i = 0; i < KEEL_WIDTH; i++) sum += lanes[i];
+  for (long i = 0; i < count; i++) sum += lanes[i];
   return sum;
 }
+
+INLINE double acrossSum(Vector v) { return partSum(v, KEEL_WIDTH); }
 
 /* block[c, lane] = x[lane, c] for `count` rows; the other lanes are 0. */
 INLINE void turnIn(float *block, const float *x, long count, long columns) {
@@ -93,9 +96,9 @@ typedef struct RowNormalizer {
 /* The largest x of a row and Σ e^(x − largest); the terms go to y, unless it is null. */
 INLINE RowNormalizer normalizerOf(float *y, const float *x, long columns) {
   const long whole = columns / KEEL_WIDTH, rest = columns % KEEL_WIDTH, end = whole * KEEL_WIDTH;
-  Vector m = largestOf(x, whole), last = splat(-__builtin_inff());
-  if (rest) {
-    last = loadFilled(x + end, rest, -__builtin_inff());
+  Vector m = largestOf(x, whole), last = m;
+  if (rest) { /* filled with a number of the row: e^−∞ in idle lanes would take the slow way to 0 */
+    last = loadFilled(x + end, rest, x[end]);
     m = last > m ? last : m;
   }
   float lanes[KEEL_WIDTH];
@@ -110,7 +113,7 @@ INLINE RowNormalizer normalizerOf(float *y, const float *x, long columns) {
   if (rest) {
     Vector e = exponential(last - shift);
     if (y) storePart(y + end, e, rest);
-    row.sum += acrossSum(e);
+    row.sum += partSum(e, rest);
   }
   return row;
 }
@@ -282,9 +285,9 @@ static void entropy(float *y, const float *x, const float *largest, const float 
       for (long c = first; c < last; c += KEEL_WIDTH) sum += surprise((load(from + c) - m) - l);
       total += acrossSum(sum);
     }
-    if (rest) { /* the lanes beyond the row are at −∞, so at p = 0 */
-      Vector d = loadFilled(from + end, rest, -__builtin_inff());
-      total += acrossSum(surprise((d - m) - l));
+    if (rest) {
+      Vector d = loadFilled(from + end, rest, from[end]);
+      total += partSum(surprise((d - m) - l), rest);
     }
     y[r] = (float)total;
   }
