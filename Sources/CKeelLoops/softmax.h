@@ -41,7 +41,16 @@ INLINE double partSum(Vector v, long count) {
   return sum;
 }
 
-INLINE double acrossSum(Vector v) { return partSum(v, KEEL_WIDTH); }
+/* The sum of all lanes, by halves. */
+INLINE double acrossSum(Vector v) {
+  float lanes[KEEL_WIDTH];
+  double sums[KEEL_WIDTH];
+  store(lanes, v);
+  for (int i = 0; i < KEEL_WIDTH; i++) sums[i] = lanes[i];
+  for (int half = KEEL_WIDTH / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) sums[i] += sums[i + half];
+  return sums[0];
+}
 
 /* block[c, lane] = x[lane, c] for `count` rows; the other lanes are 0. */
 INLINE void turnIn(float *block, const float *x, long count, long columns) {
@@ -165,7 +174,7 @@ static void softmax(float *y, const float *x, long rows, long columns, int isLog
     float *to = y + r * columns;
     RowNormalizer row = normalizerOf(isLog ? 0 : to, from, columns);
     float log = (float)row.sum, inverse = (float)(1 / row.sum);
-    logarithms(&log, 1);
+    if (isLog) logarithms(&log, 1);
     const long channels = columns;
     long c = 0;
     if (isLog) {
