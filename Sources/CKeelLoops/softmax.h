@@ -17,12 +17,24 @@ INLINE Vector loadFilled(const float *p, long count, float fill) {
   return load(part);
 }
 
-INLINE double acrossSum(Vector v) {
+/* The sum of the first `count` lanes. */
+INLINE double partSum(Vector v, long count) {
   float lanes[KEEL_WIDTH];
   store(lanes, v);
   double sum = 0;
-  for (int i = 0; i < KEEL_WIDTH; i++) sum += lanes[i];
+  for (long i = 0; i < count; i++) sum += lanes[i];
   return sum;
+}
+
+/* The sum of all lanes, by halves. */
+INLINE double acrossSum(Vector v) {
+  float lanes[KEEL_WIDTH];
+  double sums[KEEL_WIDTH];
+  store(lanes, v);
+  for (int i = 0; i < KEEL_WIDTH; i++) sums[i] = lanes[i];
+  for (int half = KEEL_WIDTH / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) sums[i] += sums[i + half];
+  return sums[0];
 }
 
 /* block[c, lane] = x[lane, c] for `count` rows; the other lanes are 0. */
@@ -78,9 +90,9 @@ typedef struct RowNormalizer {
 /* The largest x of a row and Σ e^(x − largest); the terms go to y, unless it is null. */
 INLINE RowNormalizer normalizerOf(float *y, const float *x, long columns) {
   const long whole = columns / KEEL_WIDTH, rest = columns % KEEL_WIDTH, end = whole * KEEL_WIDTH;
-  Vector m = largestOf(x, whole), last = splat(-__builtin_inff());
-  if (rest) {
-    last = loadFilled(x + end, rest, -__builtin_inff());
+  Vector m = largestOf(x, whole), last = m;
+  if (rest) { /* filled with a number of the row: e^−∞ in idle lanes would take the slow way to 0 */
+    last = loadFilled(x + end, rest, x[end]);
     m = last > m ? last : m;
   }
   float lanes[KEEL_WIDTH];
@@ -95,7 +107,7 @@ INLINE RowNormalizer normalizerOf(float *y, const float *x, long columns) {
   if (rest) {
     Vector e = exponential(last - shift);
     if (y) storePart(y + end, e, rest);
-    row.sum += acrossSum(e);
+    row.sum += partSum(e, rest);
   }
   return row;
 }
@@ -147,7 +159,7 @@ static void softmax(float *y, const float *x, long rows, long columns, int isLog
     float *to = y + r * columns;
     RowNormalizer row = normalizerOf(isLog ? 0 : to, from, columns);
     float log = (float)row.sum, inverse = (float)(1 / row.sum);
-    logarithms(&log, 1);
+    if (isLog) logarithms(&log, 1);
     const long channels = columns;
     long c = 0;
     if (isLog) {
@@ -267,9 +279,9 @@ static void entropy(float *y, const float *x, const float *largest, const float 
       for (long c = first; c < last; c += KEEL_WIDTH) sum += surprise((load(from + c) - m) - l);
       total += acrossSum(sum);
     }
-    if (rest) { /* the lanes beyond the row are at −∞, so at p = 0 */
-      Vector d = loadFilled(from + end, rest, -__builtin_inff());
-      total += acrossSum(surprise((d - m) - l));
+    if (rest) {
+      Vector d = loadFilled(from + end, rest, from[end]);
+      total += partSum(surprise((d - m) - l), rest);
     }
     y[r] = (float)total;
   }

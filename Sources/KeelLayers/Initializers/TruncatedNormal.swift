@@ -1,16 +1,7 @@
 import KeelTensor
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// Fills normally, but with numbers from low to high only; the bounds are absolute, not in deviations, as
 /// PyTorch's are.
-///
-/// Drawn by rejection: from the normal distribution where the bounds hold much of it, otherwise from the
-/// uniform one between them.
 public struct TruncatedNormal: Initializer, Hashable {
   /// The mean before numbers are left out.
   public let mean: Double
@@ -37,17 +28,10 @@ public struct TruncatedNormal: Initializer, Hashable {
   /// A new weight; rounding to Float may pass a bound that is no Float.
   public func tensor(_ shape: Shape, using source: inout RandomSource) -> Tensor {
     let (a, b) = ((low - mean) / deviation, (high - mean) / deviation)
-    // The bounds hold 0 and a deviation to one side at least: a third of the distribution.
-    let isWide = a <= 0 && b >= 0 && b - a >= 1
-    let nearest = max(a, min(b, 0))
     return Tensor(uninitialized: shape) { out in
       for i in out.indices {
-        var x: Double
-        repeat {
-          x = isWide ? source.normal() : a + (b - a) * source.uniform()
-        } while isWide
-          ? x < a || x > b : source.uniform() >= exp((nearest * nearest - x * x) / 2)
-        out[i] = Float(min(max(mean + deviation * x, low), high))
+        let x = mean + deviation * source.normal(from: a, to: b)
+        out[i] = Float(min(max(x, low), high))
       }
     }
   }
