@@ -4,8 +4,8 @@ import KeelTensor
 /// A residual network of basic or bottleneck blocks: stem, stages, global average pooling, linear
 /// classifier.
 ///
-/// ResNet-50 is the large stem of 64 channels and stages of 3, 4, 6 and 3 bottleneck blocks of widths
-/// 64, 128, 256 and 512. Paths: `conv1.weight`, `bn1.scale`, `stage1.0.conv1.weight`,
+/// `ResNet18`, `ResNet34` and `ResNet50` are its layouts for photographs, `CIFARResNet` and
+/// `DigitsResNet` those for small images. Paths: `conv1.weight`, `bn1.scale`, `stage1.0.conv1.weight`,
 /// `stage2.0.shortcut.bn.shift`, `classifier.weight`.
 ///
 /// He et al. 2016, arXiv 1512.03385; convolutions have no bias, a batch norm follows each.
@@ -96,6 +96,11 @@ public struct ResNet: Layer, CustomReflectable {
     }
     classifier = classes.map { Linear(channels, $0, using: &source) }
     failure = Self.failure(of: stages)
+  }
+
+  /// Stages of so many blocks each, 64 channels and then twice as many and half the side each time.
+  internal static func photographStages(_ blocks: [Int]) -> [Stage] {
+    blocks.enumerated().map { Stage(width: 64 << $0, blocks: $1, stride: $0 == 0 ? 1 : 2) }
   }
 
   private static func failure(of stages: [Stage]) -> KeelError? {
