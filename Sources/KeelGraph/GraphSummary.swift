@@ -135,9 +135,9 @@ private struct FieldTable {
     guard let first = operands.first else { return nil }
     switch node.primitive {
     case .convolution(let geometry, let epilogue):
-      let convolved = first.through([geometry.height, geometry.width])
+      let convolved = first.through(geometry)
       return epilogue.hasResidual ? convolved.joined(with: operands.dropFirst()) : convolved
-    case .pooling(let geometry): return first.through([geometry.height, geometry.width])
+    case .pooling(let geometry): return first.through(geometry)
     default:
       let joined = first.joined(with: operands.dropFirst())
       return joined.reduced(
@@ -147,8 +147,8 @@ private struct FieldTable {
 }
 
 extension FieldTable.Entry {
-  fileprivate func through(_ windows: [SpatialAxis]) -> Self {
-    windows.count == field.axes.count ? Self(field: field.through(windows)) : self
+  fileprivate func through(_ geometry: some SpatialGeometry) -> Self {
+    geometry.axes.count == field.axes.count ? Self(field: field.through(geometry)) : self
   }
 
   /// The larger of the fields of operands; one has positions if any does.

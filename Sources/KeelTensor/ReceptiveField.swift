@@ -64,28 +64,28 @@ public struct ReceptiveField: Hashable, Sendable {
   /// - Parameter axisCount: the number of spatial axes, 1 to 3.
   public init(axisCount: Int = 2) { axes = Array(repeating: Axis(), count: axisCount) }
 
-  /// The field behind something done along each axis.
-  private func along(_ windows: [SpatialAxis], _ step: (Axis, SpatialAxis) -> Axis)
-    -> ReceptiveField
-  {
+  /// The field of the outputs of a convolution or pooling over positions that have this field.
+  /// - Precondition: both have as many axes.
+  public func through(_ geometry: some SpatialGeometry) -> ReceptiveField {
+    along(geometry.axes) { $0.through($1) }
+  }
+
+  /// The field of the outputs of a transposed convolution over positions that have this field.
+  /// - Parameter geometry: that of the convolution whose adjoint it is.
+  /// - Precondition: both have as many axes.
+  public func throughTransposed(_ geometry: some SpatialGeometry) -> ReceptiveField {
+    along(geometry.axes) { $0.throughTransposed($1) }
+  }
+
+  private func along(
+    _ windows: [SpatialAxis], _ step: (Axis, SpatialAxis) -> Axis
+  ) -> ReceptiveField {
     precondition(
       windows.count == axes.count, "a window of \(windows.count) axes over a field of \(axes.count)"
     )
     var field = self
     field.axes = zip(axes, windows).map(step)
     return field
-  }
-
-  /// The field of the outputs of windows over positions that have this field.
-  /// - Precondition: both have as many axes.
-  public func through(_ windows: [SpatialAxis]) -> ReceptiveField {
-    along(windows) { $0.through($1) }
-  }
-
-  /// The field of the outputs of transposed windows over positions that have this field.
-  /// - Precondition: both have as many axes.
-  public func throughTransposed(_ windows: [SpatialAxis]) -> ReceptiveField {
-    along(windows) { $0.throughTransposed($1) }
   }
 
   /// The field of what is made from all positions of a value of these extents.

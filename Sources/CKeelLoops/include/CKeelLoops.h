@@ -7,17 +7,19 @@
 #ifndef CKEELLOOPS_H
 #define CKEELLOOPS_H
 
-/* Where a sliding window reads: position (n, i, j) of a grid sees, for run r, `runTaps[r]` neighbouring
-   source pixels that start at row i*stepY + runY[r], column j*stepX + runX[r]. Pixels outside the
-   source read as zero (or are left out, for pooling). */
+/* Where a sliding window reads: position (n, k, i, j) of a grid sees, for run r, `runTaps[r]` neighbouring
+   source pixels that start at plane k*stepZ + runZ[r], row i*stepY + runY[r], column j*stepX + runX[r];
+   images have one plane, sequences one plane of one row. Pixels outside the source read as zero (or are
+   left out, for pooling). */
 typedef struct KeelWindow {
-  long sourceHeight, sourceWidth;
+  long sourceDepth, sourceHeight, sourceWidth;
   long sourceStride; /* floats from one source pixel to the next */
   long channels;     /* floats used of each pixel */
-  long gridHeight, gridWidth;
-  long stepY, stepX;
+  long gridDepth, gridHeight, gridWidth;
+  long stepZ, stepY, stepX;
   long runCount;
-  const long *runY, *runX, *runTaps;
+  const long *runZ, *runY, *runX, *runTaps;
+  const long *runOffset; /* floats from the pixel at the steps to the run's first, over whole planes */
 } KeelWindow;
 
 /* How a backward pass knows where the activation was active. */

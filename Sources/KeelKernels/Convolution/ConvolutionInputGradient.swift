@@ -24,7 +24,7 @@ public struct ConvolutionInputGradient: Sendable {
       method = .depthwise(
         DepthwiseProduct(
           batch: batch, channels: geometry.inputChannels,
-          taps: geometry.height.window * geometry.width.window,
+          taps: geometry.tapCount,
           phases: WindowPhase.inputGradient(
             geometry, channels: geometry.outputChannels, joinsRuns: false)))
     } else {

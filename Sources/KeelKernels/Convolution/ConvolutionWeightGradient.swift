@@ -20,7 +20,7 @@ public struct ConvolutionWeightGradient: Sendable {
   /// The floats of a worker's gathered tile. Kept, because runs need it and must not allocate.
   private let tileCount: Int
 
-  /// Some rows of a kernel's taps: a task of its own, because its columns of dWeight are its own.
+  /// Some of the kD·kH rows of a kernel's taps: a task of its own, because its columns of dWeight are its own.
   private struct Block: Sendable {
     let window: Window
     /// The first column of dWeight (of a group's Cout/G × K matrix).
@@ -34,11 +34,12 @@ public struct ConvolutionWeightGradient: Sendable {
     self.geometry = geometry
     self.batch = batch
     let depthwise = geometry.isDepthwise
-    let rowsPerBlock = depthwise || geometry.inputChannelsPerGroup < 16 ? geometry.height.window : 1
+    let kernelRows = geometry.depth.window * geometry.height.window
+    let rowsPerBlock = depthwise || geometry.inputChannelsPerGroup < 16 ? kernelRows : 1
     var blocks: [Block] = []
-    for first in stride(from: 0, to: geometry.height.window, by: rowsPerBlock) {
+    for first in stride(from: 0, to: kernelRows, by: rowsPerBlock) {
       let window = Window(
-        height: geometry.height, width: geometry.width,
+        geometry.spatial,
         channels: geometry.inputChannelsPerGroup
           * (depthwise ? geometry.groups : 1), stride: geometry.inputChannels,
         joinsRuns: !depthwise, rows: first..<first + rowsPerBlock)
@@ -65,7 +66,7 @@ public struct ConvolutionWeightGradient: Sendable {
     slices.count * partialCount + tileCount * parallelism.threadCount
   }
 
-  /// Computes dWeight from x N×H×W×Cin and dy N×H′×W′×Cout.
+  /// Computes dWeight from x and dy, which have the geometry's input and output shape.
   /// - Precondition: every span has its count.
   public func run(
     _ x: Span<Float>, dy: Span<Float>, into dWeight: inout MutableSpan<Float>,

@@ -28,7 +28,7 @@ internal struct DepthwiseProduct: Sendable {
   /// The floats of the packed weight: taps × channels for each phase.
   var packedCount: Int { phases.reduce(0) { $0 + $1.window.taps.count * channels } }
 
-  /// Packs weight C×kH×kW×1 as taps × channels, in the order of each phase's taps.
+  /// Packs weight C×[kD×]kH×kW×1 as taps × channels, in the order of each phase's taps.
   func pack(_ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>) {
     var row = packed
     for phase in phases {

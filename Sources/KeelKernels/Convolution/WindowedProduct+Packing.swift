@@ -25,7 +25,7 @@ extension WindowedProduct {
     _ weight: UnsafePointer<Float>, geometry: ConvolutionGeometry,
     into packed: UnsafeMutablePointer<Float>
   ) {
-    let taps = geometry.height.window * geometry.width.window
+    let taps = geometry.tapCount
     let inputs = geometry.inputChannelsPerGroup
     let outputs = geometry.outputChannelsPerGroup
     for phase in phases {
