@@ -95,7 +95,7 @@ private struct SummaryReport: Encodable {
     let outputShape: [Int]
     let parameters: Int
     let multiplyAdds: Int
-    /// Per axis; left out where nothing is seen or has no positions.
+    /// Per axis; left out where the input has no positions.
     let receptiveField: [Int]?
     let jump: [Double]?
   }
@@ -115,7 +115,7 @@ private struct SummaryReport: Encodable {
         path: row.path, operation: row.operation, outputShape: row.outputShape.extents,
         parameters: row.parameters, multiplyAdds: row.multiplyAdds,
         receptiveField: row.receptiveField?.axes.map(\.size),
-        jump: row.hasPositions ? row.receptiveField?.axes.map(\.jump) : nil)
+        jump: row.receptiveField?.axes.map(\.jump))
     }
     parameters = summary.parameters
     runningStatistics = summary.stateCount
@@ -134,7 +134,7 @@ private struct SummaryReport: Encodable {
         layer.parameters == 0 ? "" : grouped(layer.parameters),
         layer.multiplyAdds == 0 ? "" : grouped(layer.multiplyAdds),
         perAxis(layer.receptiveField?.map(String.init)),
-        perAxis(layer.jump?.map { $0 == $0.rounded() ? fixed($0, 0) : "\($0)" }),
+        perAxis(layer.jump?.map(jump)),
       ])
     }
     for line in table.lines { Swift.print(line) }
@@ -152,6 +152,11 @@ private struct SummaryReport: Encodable {
     let prefix = "\(layer.operation) after"
     return layer.path.hasPrefix(prefix)
       ? "after" + layer.path.dropFirst(prefix.count) : layer.path
+  }
+
+  /// A vector has no neighbours.
+  private func jump(_ jump: Double) -> String {
+    jump == 0 ? "" : jump == jump.rounded() ? fixed(jump, 0) : fixed(jump, 3)
   }
 
   /// One number where all axes have the same.

@@ -20,11 +20,9 @@ public struct GraphSummary: Hashable, Sendable {
     /// The multiply-adds of a run.
     public var multiplyAdds: Int
     /// The part of the input that a position of the result sees; nil where the result does not depend on
-    /// an input with positions. Of branches that meet it is the larger.
+    /// an input with positions. Of branches that meet it is the larger; behind global pooling and
+    /// flattening it is what all positions see, and the jump is 0.
     public var receptiveField: ReceptiveField?
-    /// Whether the result has positions of its own: where it has none, as behind global pooling, the
-    /// field has no jump.
-    public var hasPositions: Bool
   }
 
   /// The operations in the order in which they run, without those that only update running statistics.
@@ -61,14 +59,12 @@ public struct GraphSummary: Hashable, Sendable {
           .argument, at: node.label, expected: "fewer than 2⁶³ multiply-adds", found: "more")
       }
       total = sum
-      let field = fields.follow(node)
       rows.append(
         Row(
           path: node.label, operation: node.primitive.name,
           outputShape: shapes[node.outputs[0].index],
           parameters: node.inputs.reduce(0) { $0 + (unused.removeValue(forKey: $1) ?? 0) },
-          multiplyAdds: count, receptiveField: field?.field,
-          hasPositions: field?.hasPositions ?? false))
+          multiplyAdds: count, receptiveField: fields.follow(node)))
     }
     self.rows = rows
     multiplyAdds = total
@@ -104,67 +100,41 @@ extension Primitive {
 
 /// The receptive field of each value so far.
 private struct FieldTable {
-  struct Entry {
-    var field: ReceptiveField
-    /// Whether the value has positions, and not one vector for each sample.
-    var hasPositions = true
-  }
-
   private let shapes: [Shape]
-  private var entries: [ValueID: Entry] = [:]
+  private var fields: [ValueID: ReceptiveField] = [:]
 
   init(_ graph: Graph, _ shapes: [Shape]) {
     self.shapes = shapes
     for input in graph.inputs {
       let axisCount = shapes[input.value.index].rank - 2
-      if (1...3).contains(axisCount) {
-        entries[input.value] = Entry(field: ReceptiveField(axisCount: axisCount))
-      }
+      if (1...3).contains(axisCount) { fields[input.value] = ReceptiveField(axisCount: axisCount) }
     }
   }
 
   /// Takes a node's operands to its results.
-  mutating func follow(_ node: Node) -> Entry? {
-    let entry = result(node)
-    for output in node.outputs { entries[output] = entry }
-    return entry
+  mutating func follow(_ node: Node) -> ReceptiveField? {
+    let field = result(node)
+    for output in node.outputs { fields[output] = field }
+    return field
   }
 
-  private func result(_ node: Node) -> Entry? {
-    let operands = node.inputs.compactMap { entries[$0] }
-    guard let first = operands.first else { return nil }
+  private func result(_ node: Node) -> ReceptiveField? {
+    var operands = node.inputs.compactMap { fields[$0] }
+    guard let x = operands.first else { return nil }
     switch node.primitive {
-    case .convolution(let geometry, let epilogue):
-      let convolved = first.through(geometry)
-      return epilogue.hasResidual ? convolved.joined(with: operands.dropFirst()) : convolved
-    case .pooling(let geometry): return first.through(geometry)
-    default:
-      let joined = first.joined(with: operands.dropFirst())
-      return joined.reduced(
-        from: shapes[node.inputs[0].index], to: shapes[node.outputs[0].index])
+    case .convolution(let geometry, _): operands[0] = x.through(geometry)
+    case .pooling(let geometry): operands[0] = x.through(geometry)
+    default: operands[0] = reduced(x, node)
     }
-  }
-}
-
-extension FieldTable.Entry {
-  fileprivate func through(_ geometry: some SpatialGeometry) -> Self {
-    geometry.axes.count == field.axes.count ? Self(field: field.through(geometry)) : self
-  }
-
-  /// The larger of the fields of operands; one has positions if any does.
-  fileprivate func joined(with others: ArraySlice<Self>) -> Self {
-    others.reduce(self) { result, other in
-      guard other.field.axes.count == result.field.axes.count else { return result }
-      return Self(
-        field: result.field.joined(with: other.field),
-        hasPositions: result.hasPositions || other.hasPositions)
+    return operands.dropFirst().reduce(operands[0]) { field, other in
+      other.axes.count == field.axes.count ? field.joined(with: other) : field
     }
   }
 
-  /// Of something that makes vectors from positions, as global pooling and flattening do: all of them.
-  fileprivate func reduced(from input: Shape, to output: Shape) -> Self {
-    guard hasPositions, output.rank <= 2, input.rank == field.axes.count + 2 else { return self }
-    return Self(
-      field: field.throughAll(Array(input.extents.dropFirst().dropLast())), hasPositions: false)
+  /// Of what makes vectors from positions, as global pooling and flattening do: all of them.
+  private func reduced(_ field: ReceptiveField, _ node: Node) -> ReceptiveField {
+    let (input, output) = (shapes[node.inputs[0].index], shapes[node.outputs[0].index])
+    guard output.rank <= 2, input.rank == field.axes.count + 2 else { return field }
+    return field.throughAll(Array(input.extents.dropFirst().dropLast()))
   }
 }

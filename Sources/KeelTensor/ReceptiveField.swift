@@ -2,58 +2,97 @@
 ///
 /// Per axis, through windows of k taps at dilation d, stride s and padding p before:
 /// size = 1 + Σ_l (k_l − 1)·d_l·Π_{j<l} s_j, jump = Π s, start = −Σ_l p_l·Π_{j<l} s_j. Position i sees the
-/// input from start + i·jump on, `size` positions long, the padding counted. A transposed convolution
-/// divides the jump by its stride, which need not leave a whole number; the size is then rounded up.
+/// input from start + i·jump on, `size` positions long, the padding counted.
+///
+/// Behind a transposed convolution neighbours see parts of different sizes, which repeat: the field keeps
+/// each, so that no rounding is composed, and `size` is the largest.
 public struct ReceptiveField: Hashable, Sendable {
   /// The field along one axis.
   public struct Axis: Hashable, Sendable {
-    /// The input positions from one output to the next: below 1 where the value is larger than the input.
-    public var jump: Double = 1
-    /// The first input position that output 0 sees; below 0 in the padding.
-    public var start: Double = 0
-    /// The input positions from the first to the last that an output sees.
-    public var span: Double = 0
+    /// The first and last input position that positions 0..<period see; nil for one that sees none.
+    private var parts: [ClosedRange<Int>?]
+    /// The input positions from a position to the one a period later.
+    private var advance: Int
 
     /// The field of a value's own positions.
-    public init() {}
+    public init() {
+      parts = [0...0]
+      advance = 1
+    }
 
-    /// The number of input positions that an output sees.
-    public var size: Int { 1 + Int((span - 1e-6).rounded(.up)) }
+    private init(parts: [ClosedRange<Int>?], advance: Int) {
+      self.parts = parts
+      self.advance = advance
+    }
+
+    /// The number of input positions that a position sees, at most.
+    public var size: Int { parts.reduce(0) { max($0, $1?.count ?? 0) } }
+    /// The input positions from one position to the next: not whole where a period is more than one.
+    public var jump: Double { Double(advance) / Double(parts.count) }
+    /// The first input position that position 0 sees; below 0 in the padding.
+    public var start: Int { parts[0]?.lowerBound ?? 0 }
+
+    /// What a position sees of the input.
+    public func part(of position: Int) -> ClosedRange<Int>? {
+      let phase = modulo(position, parts.count)
+      guard let part = parts[phase] else { return nil }
+      let shift = (position - phase) / parts.count * advance
+      return part.lowerBound + shift...part.upperBound + shift
+    }
+
+    /// What several positions see together.
+    private func part(of positions: some Sequence<Int>) -> ClosedRange<Int>? {
+      positions.reduce(nil) { Self.union($0, part(of: $1)) }
+    }
+
+    private static func union(
+      _ a: ClosedRange<Int>?, _ b: ClosedRange<Int>?
+    ) -> ClosedRange<Int>? {
+      guard let a, let b else { return a ?? b }
+      return min(a.lowerBound, b.lowerBound)...max(a.upperBound, b.upperBound)
+    }
 
     /// The field of the outputs of a window over positions that have this field.
     public func through(_ axis: SpatialAxis) -> Axis {
-      var field = self
-      field.span += Double(axis.extent - 1) * jump
-      field.start -= Double(axis.paddingBefore) * jump
-      field.jump *= Double(axis.stride)
-      return field
+      let period = parts.count / greatestCommonDivisor(parts.count, axis.stride)
+      let parts = (0..<period).map { position in
+        let first = position * axis.stride - axis.paddingBefore
+        return part(of: (0..<axis.window).lazy.map { first + $0 * axis.dilation })
+      }
+      return Axis(parts: parts, advance: period * axis.stride / self.parts.count * advance)
     }
 
     /// The field of the outputs of the transposed window: the one whose outputs are these positions.
     public func throughTransposed(_ axis: SpatialAxis) -> Axis {
-      var field = self
-      // An output meets the taps of every stride-th input only.
-      let reach = (axis.extent - 1) / axis.stride
-      field.span += Double(reach) * jump
-      field.jump /= Double(axis.stride)
-      field.start += Double(axis.paddingBefore) * field.jump - Double(reach) * jump
-      return field
+      let parts = (0..<parts.count * axis.stride).map { position in
+        let taps = (0..<axis.window).lazy.map { position + axis.paddingBefore - $0 * axis.dilation }
+        return part(of: taps.filter { modulo($0, axis.stride) == 0 }.map { $0 / axis.stride })
+      }
+      return Axis(parts: parts, advance: advance)
     }
 
-    /// The field of one value made from so many positions that have this field.
+    /// The field of the positions from `first` on, every `step`-th of them.
+    public func sliced(from first: Int, by step: Int = 1) -> Axis {
+      let period = parts.count / greatestCommonDivisor(parts.count, step)
+      return Axis(
+        parts: (0..<period).map { part(of: first + $0 * step) },
+        advance: period * step / parts.count * advance)
+    }
+
+    /// The field of one value made from positions 0..<count; its jump is 0.
     public func throughAll(_ count: Int) -> Axis {
-      var field = self
-      field.span += Double(count - 1) * jump
-      return field
+      Axis(parts: [part(of: 0..<count)], advance: 0)
     }
 
-    /// The field of a value made from two: from the first position that either sees to the last.
+    /// The field of a value made from two of one size: from the first position that either sees to the
+    /// last.
     public func joined(with other: Axis) -> Axis {
-      var field = self
-      field.jump = max(jump, other.jump)
-      field.start = min(start, other.start)
-      field.span = max(span, other.span)
-      return field
+      let divisor = greatestCommonDivisor(parts.count, other.parts.count)
+      let period = parts.count / divisor * other.parts.count
+      return Axis(
+        parts: (0..<period).map { Self.union(part(of: $0), other.part(of: $0)) },
+        advance: max(
+          period / parts.count * advance, period / other.parts.count * other.advance))
     }
   }
 
@@ -77,32 +116,39 @@ public struct ReceptiveField: Hashable, Sendable {
     along(geometry.axes) { $0.throughTransposed($1) }
   }
 
-  private func along(
-    _ windows: [SpatialAxis], _ step: (Axis, SpatialAxis) -> Axis
-  ) -> ReceptiveField {
-    precondition(
-      windows.count == axes.count, "a window of \(windows.count) axes over a field of \(axes.count)"
-    )
-    var field = self
-    field.axes = zip(axes, windows).map(step)
-    return field
+  /// The field of the positions from `first` on of each axis.
+  /// - Precondition: both have as many axes.
+  public func sliced(from first: [Int]) -> ReceptiveField {
+    along(first) { $0.sliced(from: $1) }
   }
 
   /// The field of what is made from all positions of a value of these extents.
   /// - Precondition: both have as many axes.
   public func throughAll(_ extents: [Int]) -> ReceptiveField {
-    precondition(extents.count == axes.count, "\(extents.count) extents, \(axes.count) axes")
-    var field = self
-    field.axes = zip(axes, extents).map { $0.throughAll($1) }
-    return field
+    along(extents) { $0.throughAll($1) }
   }
 
-  /// The field of a value made from two.
+  /// The field of a value made from two, as by adding or concatenating them.
   /// - Precondition: both have as many axes.
   public func joined(with other: ReceptiveField) -> ReceptiveField {
-    precondition(other.axes.count == axes.count, "\(axes.count) and \(other.axes.count) axes")
+    along(other.axes) { $0.joined(with: $1) }
+  }
+
+  private func along<Step>(_ steps: [Step], _ next: (Axis, Step) -> Axis) -> ReceptiveField {
+    precondition(
+      steps.count == axes.count, "\(steps.count) axes over a field of \(axes.count)")
     var field = self
-    field.axes = zip(axes, other.axes).map { $0.joined(with: $1) }
+    field.axes = zip(axes, steps).map(next)
     return field
   }
+}
+
+/// The remainder that is not negative.
+private func modulo(_ a: Int, _ b: Int) -> Int {
+  let remainder = a % b
+  return remainder < 0 ? remainder + b : remainder
+}
+
+private func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
+  b == 0 ? a : greatestCommonDivisor(b, a % b)
 }
