@@ -10,7 +10,8 @@ import Testing
 @Suite struct KernelReferenceTests {
   @Test(
     arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
-      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.others,
+      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.others
+      + PrimitiveCase.transposedConvolutions,
     [1, 2] as [UInt64])
   func agreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
     try expectKernelsAgree(test, seed: seed)
@@ -19,6 +20,16 @@ import Testing
   @Test(arguments: KernelCases.convolutions)
   func convolutionsAroundTileAndVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 3)
+  }
+
+  @Test(arguments: KernelCases.transposedConvolutions)
+  func transposedConvolutionsAroundTileAndVectorEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
+  }
+
+  @Test(arguments: KernelCases.volumes)
+  func sequencesAndVolumesAroundTileEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 8)
   }
 
   @Test(arguments: KernelCases.normalizations)

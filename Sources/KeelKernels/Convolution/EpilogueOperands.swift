@@ -42,4 +42,22 @@ package struct EpilogueOperands {
       }
     }
   }
+
+  /// Applies the epilogue to a tile in scratch memory whose rows are pixels that lie apart in the
+  /// result, and copies them there.
+  internal func finish(
+    _ tile: UnsafeMutablePointer<Float>, of phase: WindowPhase, rows: Range<Int>,
+    columns: Range<Int>, stride: Int, into y: UnsafeMutablePointer<Float>
+  ) {
+    // A residual lies like the result, so that the tile has to be in its place first.
+    if residual == nil { apply(to: tile, rows: 0..<rows.count, columns: columns, stride: stride) }
+    for (i, position) in rows.enumerated() {
+      let pixel = phase.outputPixel(position)
+      (y + pixel * stride + columns.lowerBound)
+        .update(from: tile + i * stride + columns.lowerBound, count: columns.count)
+      if residual != nil {
+        apply(to: y, rows: pixel..<pixel + 1, columns: columns, stride: stride)
+      }
+    }
+  }
 }
