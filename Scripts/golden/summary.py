@@ -4,7 +4,8 @@
 For each network: its trainable values, running statistics, the multiply-adds of a forward pass of one
 image and of a forward and a backward pass of two (half of FlopCounterMode's figures), and for each layer
 with weights its output's shape (channels last), parameters and multiply-adds, sorted. For some also the
-receptive field of the last value with positions, found by following a gradient to the image.
+receptive field of the last value with positions, found by following a gradient to the image, and for
+torchvision's networks the names of the state dictionary.
 
 Photographs' networks are torchvision's own, of which only the Python files are needed: it runs without
 its compiled operators. Others are written here. Needs torch and torchvision:
@@ -212,6 +213,9 @@ def figures(make, image):
         with FlopCounterMode(display=False) as counter:
             network(pair).sum().backward()
         result["training_multiply_adds"] = multiply_adds(counter)
+    if type(network).__module__.startswith("torchvision."):
+        names = network.state_dict().keys()
+        result["names"] = sorted(n for n in names if not n.endswith("num_batches_tracked"))
     return result
 
 

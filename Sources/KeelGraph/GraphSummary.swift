@@ -75,7 +75,7 @@ extension Primitive {
   /// The multiply-adds for operands of these shapes; nil where they are 2⁶³ or more.
   fileprivate func multiplyAdds(_ inputs: [Shape]) -> Int? {
     switch self {
-    case .convolution(let geometry, _), .convolutionInputGradient(let geometry),
+    case .convolution(let geometry, _), .transposedConvolution(let geometry, _),
       .convolutionWeightGradient(let geometry):
       Self.product([
         inputs[0][0], geometry.outputChannels, geometry.outputPositions, geometry.reductionLength,
@@ -123,6 +123,7 @@ private struct FieldTable {
     guard let x = operands.first else { return nil }
     switch node.primitive {
     case .convolution(let geometry, _): operands[0] = x.through(geometry)
+    case .transposedConvolution(let geometry, _): operands[0] = x.throughTransposed(geometry)
     case .pooling(let geometry): operands[0] = x.through(geometry)
     default: operands[0] = reduced(x, node)
     }

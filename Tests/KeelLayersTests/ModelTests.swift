@@ -32,6 +32,7 @@ struct GoldenSummary: Decodable {
   let multiplyAdds: Int
   let trainingMultiplyAdds: Int?
   let field: Int?
+  let names: [String]?
   let layers: [Layer]
 
   static let all = Result {
@@ -81,6 +82,35 @@ struct GoldenSummary: Decodable {
       let last = summary.rows.last { ($0.receptiveField?.axes[0].jump ?? 0) > 0 }
       #expect(last?.receptiveField?.axes.map(\.size) == [field, field])
     }
+  }
+
+  /// Paths are torchvision's names but for norms, and in residual networks for stages, shortcuts and
+  /// classifier.
+  @Test(arguments: models.map(\.name))
+  func names(_ name: String) throws {
+    guard let names = try GoldenSummary.all.get()[name]?.names else { return }
+    let (_, make) = try #require(Self.models.first { $0.name == name })
+    var source = RandomSource(seed: 1)
+    let paths = make(&source).parameters.map(\.path)
+    #expect(
+      paths.map { torchvisionName($0, isResidual: name.hasPrefix("resnet")) }.sorted() == names)
+  }
+
+  private func torchvisionName(_ path: String, isResidual: Bool) -> String {
+    var parts = path.split(separator: ".").map(String.init)
+    let last = [
+      "scale": "weight", "shift": "bias", "runningMean": "running_mean",
+      "runningVariance": "running_var",
+    ]
+    parts.append(last[parts.last!] ?? parts.last!)
+    parts.remove(at: parts.count - 2)
+    guard isResidual else { return parts.joined(separator: ".") }
+    if let at = parts.firstIndex(of: "shortcut") {
+      parts[at] = "downsample"
+      parts[at + 1] = parts[at + 1] == "conv" ? "0" : "1"
+    }
+    return parts.joined(separator: ".").replacing("stage", with: "layer")
+      .replacing("classifier", with: "fc")
   }
 
   private func counted(_ layers: [GoldenSummary.Layer]) -> [GoldenSummary.Layer: Int] {

@@ -20,8 +20,8 @@ public struct InvertedResidual: Layer {
     initializer: any Initializer = .residual, using source: inout RandomSource
   ) {
     let (product, overflows) = inputChannels.multipliedReportingOverflow(by: expansion)
-    // A wrong width is reported as the caller gave it.
-    let wide = overflows ? inputChannels : product
+    // Too wide for any convolution, which says so.
+    let wide = overflows ? .max : product
     var layers: [any Layer] = []
     if expansion != 1 {
       layers.append(
