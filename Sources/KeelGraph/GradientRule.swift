@@ -32,36 +32,38 @@ internal struct GradientRule {
     case .activation(let activation):
       let value = activation.gradientOperand == .input ? x[0] : node.outputs[0]
       return [try one(.activationGradient(activation), [dy, value], in: &builder)]
-    case .add: return [needed[0] ? dy : nil, needed[1] ? dy : nil]
     case .pooling(let geometry):
       let inputs = geometry.kind == .maximum ? [dy, x[0]] : [dy]
       return [try one(.poolingGradient(geometry), inputs, in: &builder)]
-    case .globalAveragePooling:
-      let extents = builder.graph.type(of: x[0]).extents
-      guard let height = extents[1].fixedValue, let width = extents[2].fixedValue else {
-        throw missing("an input of known height and width")
-      }
-      return [
-        try one(.globalAveragePoolingGradient(height: height, width: width), [dy], in: &builder)
-      ]
     case .reshape:
       return [try one(.reshape(builder.graph.type(of: x[0]).extents), [dy], in: &builder)]
     case .softmaxCrossEntropy:
       return [try one(.softmaxCrossEntropyGradient, [x[0], x[1], dy], in: &builder), nil]
     case .fill: return []
+    case .arithmetic(let operation): return try arithmetic(operation, dy, in: &builder)
+    case .elementwise(let function): return [try elementwise(function, dy, in: &builder)]
+    case .reduction(let reduction): return [try self.reduction(reduction, dy, in: &builder)]
+    case .expand(_, let divides):
+      let type = builder.graph.type(of: x[0])
+      return [try summed(dy, to: type, divides ? .mean : .sum, in: &builder)]
+    case .parametricReLU:
+      let gradients = try builder.append(
+        .parametricReLUGradient, [dy, x[0], x[1]], label: node.label)
+      return gradients
+    case .dropout: return [try one(node.primitive, [dy, x[1]], in: &builder), nil]
     case .convolutionWeightGradient, .linearInputGradient,
       .linearWeightGradient, .normalizationGradient, .runningStatistics, .activationGradient,
-      .channelSum, .poolingGradient, .globalAveragePoolingGradient, .softmax,
-      .softmaxCrossEntropyGradient:
+      .poolingGradient, .softmax, .softmaxCrossEntropyGradient, .arithmeticGradient,
+      .extremeGradient, .parametricReLUGradient:
       throw missing("an operation that has a gradient")
     }
   }
 
-  private func missing(_ expected: String) -> KeelError {
+  func missing(_ expected: String) -> KeelError {
     KeelError(.graph, at: node.label, expected: expected, found: node.primitive.name)
   }
 
-  private func one(
+  func one(
     _ primitive: Primitive, _ inputs: [ValueID], in builder: inout GraphBuilder
   ) throws(KeelError) -> ValueID {
     try builder.append(primitive, inputs, label: node.label)[0]
@@ -89,7 +91,10 @@ internal struct GradientRule {
     }
     var next = 2
     if epilogue.hasBias {
-      if needed[next] { gradients[next] = try one(.channelSum, [g], in: &builder) }
+      if needed[next] {
+        let type = builder.graph.type(of: node.inputs[next])
+        gradients[next] = try summed(g, to: type, .sum, in: &builder)
+      }
       next += 1
     }
     if epilogue.hasResidual, needed[next] { gradients[next] = g }

@@ -125,17 +125,21 @@ private struct FieldTable {
     case .convolution(let geometry, _): operands[0] = x.through(geometry)
     case .transposedConvolution(let geometry, _): operands[0] = x.throughTransposed(geometry)
     case .pooling(let geometry): operands[0] = x.through(geometry)
-    default: operands[0] = reduced(x, node)
+    case .reduction(let reduction):
+      let spatial = Set(1...x.axes.count)
+      operands[0] = spatial.isSubset(of: reduction.axes) ? throughAll(x, node) : x
+    default:
+      operands[0] = shapes[node.outputs[0].index].rank <= 2 ? throughAll(x, node) : x
     }
     return operands.dropFirst().reduce(operands[0]) { field, other in
       other.axes.count == field.axes.count ? field.joined(with: other) : field
     }
   }
 
-  /// Of what makes vectors from positions, as global pooling and flattening do: all of them.
-  private func reduced(_ field: ReceptiveField, _ node: Node) -> ReceptiveField {
-    let (input, output) = (shapes[node.inputs[0].index], shapes[node.outputs[0].index])
-    guard output.rank <= 2, input.rank == field.axes.count + 2 else { return field }
+  /// Of what is made from all positions of a node's first operand, as by flattening it.
+  private func throughAll(_ field: ReceptiveField, _ node: Node) -> ReceptiveField {
+    let input = shapes[node.inputs[0].index]
+    guard input.rank == field.axes.count + 2 else { return field }
     return field.throughAll(Array(input.extents.dropFirst().dropLast()))
   }
 }

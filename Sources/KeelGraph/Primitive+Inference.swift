@@ -43,12 +43,6 @@ extension Primitive {
     case .activationGradient(let activation):
       try activation.validate(at: place)
       return [try check.pair()]
-    case .add: return [try check.pair()]
-    case .channelSum:
-      try check.count(1)
-      try check.floats(0, "input")
-      try check.require(inputs[0].rank >= 1, 0, "at least one axis")
-      return [ValueType([inputs[0].extents[inputs[0].rank - 1]])]
     case .pooling(let geometry):
       try check.count(1)
       try check.image(0, like: geometry.inputShape(batch: 1), "input")
@@ -61,17 +55,6 @@ extension Primitive {
         try check.sameBatch()
       }
       return [check.image(geometry.inputShape(batch: 1))]
-    case .globalAveragePooling:
-      try check.count(1)
-      try check.floats(0, "input")
-      try check.require(inputs[0].rank == 4, 0, "N×H×W×C")
-      return [ValueType([inputs[0].extents[0], inputs[0].extents[3]])]
-    case .globalAveragePoolingGradient(let height, let width):
-      try check.count(1)
-      let dy = try check.matrix(0, "gradient")
-      let result = ValueType([dy.extents[0], .fixed(height), .fixed(width), dy.extents[1]])
-      try check.positive(result)
-      return [result]
     case .reshape(let extents): return [try check.reshape(extents)]
     case .softmax:
       try check.count(1)
@@ -90,6 +73,15 @@ extension Primitive {
       try check.count(0)
       try check.positive(ValueType(extents))
       return [ValueType(extents)]
+    case .arithmetic: return [try check.arithmetic()]
+    case .arithmeticGradient: return [try check.arithmeticGradient()]
+    case .elementwise: return [try check.one()]
+    case .reduction(let reduction): return [try check.reduction(reduction)]
+    case .extremeGradient(let reduction): return [try check.extremeGradient(reduction)]
+    case .expand(let extents, _): return [try check.expand(extents)]
+    case .parametricReLU: return [try check.parametricReLU()]
+    case .parametricReLUGradient: return try check.parametricReLUGradient()
+    case .dropout(let dropout): return [try check.dropout(dropout)]
     }
   }
 }

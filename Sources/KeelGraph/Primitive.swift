@@ -37,19 +37,11 @@ public enum Primitive: Hashable, Sendable {
   /// (dy, v) → dx = dy·f′, with v the forward result y or the argument x: what the activation's
   /// `gradientOperand` says. Where f is flat (a clipped or inactive element) dx is 0, whatever dy is.
   case activationGradient(Activation)
-  /// (a, b) → a + b, of equal shapes.
-  case add
-  /// x → the sum over all axes but the last.
-  case channelSum
 
   /// x → y.
   case pooling(PoolingGeometry)
   /// (dy, x) → dx for maximum, dy → dx for average.
   case poolingGradient(PoolingGeometry)
-  /// x N×H×W×C → N×C: the mean over positions.
-  case globalAveragePooling
-  /// dy N×C → dx N×H×W×C.
-  case globalAveragePoolingGradient(height: Int, width: Int)
 
   /// x → the same elements under other extents.
   case reshape([Extent])
@@ -61,6 +53,31 @@ public enum Primitive: Hashable, Sendable {
   case softmaxCrossEntropyGradient
   /// () → a tensor of one value.
   case fill(Float, [Extent])
+
+  /// (a, b) → a ∘ b, broadcast as NumPy does: extents are aligned at the last axis, and an extent of 1, or
+  /// one that is not there, takes that of the other operand, be it open or known.
+  case arithmetic(Arithmetic)
+  /// (dy, a, b) → what of dy goes to one of the operands, in dy's shape, which is that of a ∘ b.
+  case arithmeticGradient(ArithmeticGradient)
+  /// x → f(x).
+  case elementwise(ElementwiseFunction)
+  /// x → the sum, mean, extreme or norm along some axes.
+  case reduction(Reduction)
+  /// (dy, x) → dx of a maximum or minimum: dy at the first extreme in row-major order (the first NaN, if
+  /// there is one), else 0. dy is as the reduction's result.
+  case extremeGradient(Reduction)
+  /// x → x broadcast to other extents, each copy divided by the number of copies where `divides` is true:
+  /// the adjoint of the sum, and of the mean.
+  case expand([Extent], divides: Bool = false)
+  /// (x, slope) → x for x > 0, otherwise slope·x; slope has one element, or one per channel
+  /// (He et al. 2015, 1502.01852).
+  case parametricReLU
+  /// (dy, x, slope) → (dx, dSlope).
+  case parametricReLUGradient
+  /// (x, seed) → x·m/(1 − p), with m 0 with probability p and otherwise 1; seed is an int64 scalar. Its own
+  /// gradient: (dy, seed) → dx. Elements are multiplied by 0, so that NaN stays NaN
+  /// (Srivastava et al. 2014).
+  case dropout(DropoutMask)
 }
 
 extension Primitive {
@@ -81,17 +98,22 @@ extension Primitive {
     case .runningStatistics: "running statistics"
     case .activation(let activation): activation.name
     case .activationGradient(let activation): "\(activation.name) gradient"
-    case .add: "add"
-    case .channelSum: "channel sum"
     case .pooling(let geometry): geometry.kind == .maximum ? "max pooling" : "average pooling"
     case .poolingGradient: "pooling gradient"
-    case .globalAveragePooling: "global average pooling"
-    case .globalAveragePoolingGradient: "global average pooling gradient"
     case .reshape: "reshape"
     case .softmax: "softmax"
     case .softmaxCrossEntropy: "softmax cross-entropy"
     case .softmaxCrossEntropyGradient: "softmax cross-entropy gradient"
     case .fill: "fill"
+    case .arithmetic(let operation): operation.rawValue
+    case .arithmeticGradient(let operand): "\(operand.rawValue) gradient"
+    case .elementwise(let function): function.name
+    case .reduction(let reduction): "\(reduction.kind.name) reduction"
+    case .extremeGradient(let reduction): "\(reduction.kind.name) reduction gradient"
+    case .expand: "expand"
+    case .parametricReLU: "PReLU"
+    case .parametricReLUGradient: "PReLU gradient"
+    case .dropout: "dropout"
     }
   }
 
@@ -132,7 +154,7 @@ extension Primitive {
     case .normalization(let n): n.statistics == .current ? 2 : 1
     case .normalizationGradient(let n):
       1 + (n.hasAffine ? 2 : 0) + (n.epilogue.hasResidual ? 1 : 0)
-    case .runningStatistics: 2
+    case .runningStatistics, .parametricReLUGradient: 2
     default: 1
     }
   }

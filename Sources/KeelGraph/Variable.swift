@@ -15,16 +15,8 @@ public struct Variable {
   /// The type; nil after an error.
   public var type: ValueType? { value.map { trace.type(of: $0) } }
 
-  /// The sum of two variables of one shape.
-  public static func + (left: Variable, right: Variable) -> Variable {
-    left.trace.apply(.add, [left, right])[0]
-  }
-
   /// Softmax along the last axis of a matrix.
   public func softmax() -> Variable { trace.apply(.softmax, [self])[0] }
-
-  /// The mean over the positions of N×H×W×C: N×C.
-  public func globalAveragePooled() -> Variable { trace.apply(.globalAveragePooling, [self])[0] }
 
   /// The same elements as a matrix: the first axis stays, the others become one (channels last, so in
   /// the order H, W, C).

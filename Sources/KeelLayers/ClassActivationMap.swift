@@ -24,7 +24,9 @@ extension Graph {
     func producer(of value: ValueID) -> Node? { nodes.first { $0.outputs.contains(value) } }
     guard let linear = producer(of: output.value), case .linear(let epilogue) = linear.primitive,
       !epilogue.hasResidual, epilogue.activation == nil,
-      let pooling = producer(of: linear.inputs[0]), pooling.primitive == .globalAveragePooling
+      let pooling = producer(of: linear.inputs[0]),
+      pooling.primitive == .reduction(Reduction(.mean, axes: [1, 2])),
+      type(of: pooling.inputs[0]).rank == 4
     else {
       throw KeelError(
         .graph, at: "output \(logits)",

@@ -31,8 +31,6 @@ internal struct NodeEvaluation {
       return [.real(ElementwiseReference.activated(real(0), activation))]
     case .activationGradient(let activation):
       return [.real(ElementwiseReference.activationGradient(real(0), from: real(1), activation))]
-    case .add: return [.real(ElementwiseReference.sum(real(0), real(1)))]
-    case .channelSum: return [.real(ElementwiseReference.channelSum(real(0)))]
     case .pooling(let geometry): return [.real(PoolingReference.forward(real(0), geometry))]
     case .poolingGradient(let geometry):
       switch geometry.kind {
@@ -44,9 +42,6 @@ internal struct NodeEvaluation {
             PoolingReference.averageGradient(real(0), geometry, countsPadding: countsPadding))
         ]
       }
-    case .globalAveragePooling: return [.real(PoolingReference.globalAverage(real(0)))]
-    case .globalAveragePoolingGradient(let height, let width):
-      return [.real(PoolingReference.globalAverageGradient(real(0), height, width))]
     case .reshape(let extents): return [try reshaped(to: extents)]
     case .softmax: return [.real(LossReference.softmax(real(0)))]
     case .softmaxCrossEntropy:
@@ -60,6 +55,9 @@ internal struct NodeEvaluation {
     case .fill(let value, let extents):
       let shape = try ValueType(extents).shape(binding: symbols)
       return [.real(DoubleTensor(repeating: Double(value), shape: shape))]
+    case .arithmetic, .arithmeticGradient, .elementwise, .reduction, .extremeGradient, .expand,
+      .parametricReLU, .parametricReLUGradient, .dropout:
+      return try arithmetic().map(ReferenceValue.real)
     }
   }
 

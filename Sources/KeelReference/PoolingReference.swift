@@ -56,40 +56,6 @@ internal enum PoolingReference {
     }
   }
 
-  /// x N×H×W×C → y N×C: the mean over H·W positions.
-  static func globalAverage(_ x: DoubleTensor) -> DoubleTensor {
-    let (batch, positions, channels) = (x.shape[0], x.shape[1] * x.shape[2], x.shape[3])
-    return DoubleTensor(summing: [batch, channels]) { y in
-      x.withPointer { x in
-        for n in 0..<batch {
-          for position in 0..<positions {
-            addProduct(1, x + (n * positions + position) * channels, to: y + n * channels, channels)
-          }
-        }
-        for i in 0..<batch * channels { y[i] /= Double(positions) }
-      }
-    }
-  }
-
-  /// dy N×C → dx N×H×W×C: dy / (H·W) at every position.
-  static func globalAverageGradient(_ dy: DoubleTensor, _ height: Int, _ width: Int)
-    -> DoubleTensor
-  {
-    let (batch, positions, channels) = (dy.shape[0], height * width, dy.shape[1])
-    return DoubleTensor(summing: [batch, height, width, channels]) { dx in
-      dy.withPointer { dy in
-        for n in 0..<batch {
-          for position in 0..<positions {
-            for c in 0..<channels {
-              dx[(n * positions + position) * channels + c] =
-                dy[n * channels + c] / Double(positions)
-            }
-          }
-        }
-      }
-    }
-  }
-
   /// Where the maximum of a channel over a window stands: the first of equals in row-major order; a
   /// NaN is above everything.
   private static func positionOfMaximum(

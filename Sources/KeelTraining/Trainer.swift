@@ -8,7 +8,8 @@ internal import Logging
 ///
 /// The graph has an input for samples, an int64 input for labels, and a scalar loss, as
 /// `Graph.trainingGraph(of:input:)` or a graph built by hand has. It is fused and differentiated here.
-/// The same seed gives the same weights, bit for bit, for any number of threads.
+/// The same seed gives the same weights, bit for bit, for any number of threads. Where the graph has an
+/// input for the seed of dropout, each step gets a number made of this seed and the step's index.
 ///
 /// Not Sendable: one thread trains.
 public final class Trainer {
@@ -20,12 +21,18 @@ public final class Trainer {
     public var labels: String
     /// The output of the loss.
     public var loss: String
+    /// The input of the seed of dropout, if there is one.
+    public var seed: String
 
     /// Makes names.
-    public init(samples: String = "x", labels: String = "labels", loss: String = "loss") {
+    public init(
+      samples: String = "x", labels: String = "labels", loss: String = "loss",
+      seed: String = Graph.seedName
+    ) {
       self.samples = samples
       self.labels = labels
       self.loss = loss
+      self.seed = seed
     }
   }
 
@@ -40,6 +47,7 @@ public final class Trainer {
   private let names: Names
   private let seed: UInt64
   private let sampleShape: Shape
+  private let takesSeed: Bool
   /// The number of classes, where the loss is a cross-entropy with the labels.
   private let classCount: Int?
   private let plan: Plan
@@ -89,11 +97,14 @@ public final class Trainer {
     let differentiated = try trained.differentiated(names.loss, withRespectTo: .named(trainable))
     classCount = differentiated.classCount(ofLabels: names.labels)
     sampleShape = Shape(extents.map { $0! })
+    var inputShapes = [
+      names.samples: Shape([batchSize] + sampleShape.extents), names.labels: [batchSize],
+    ]
+    takesSeed = differentiated.inputs.contains { $0.name == names.seed }
+    if takesSeed { inputShapes[names.seed] = [] }
     plan = try Plan(
-      differentiated,
-      inputShapes: [
-        names.samples: Shape([batchSize] + sampleShape.extents), names.labels: [batchSize],
-      ], options: PlanOptions(threads: threads, weights: .variable))
+      differentiated, inputShapes: inputShapes,
+      options: PlanOptions(threads: threads, weights: .variable))
     workspace = plan.makeWorkspace()
     updates = try WeightUpdates(
       of: trainable, in: workspace, optimizer: optimizer, clipping: clipping, groups: groups)
@@ -203,6 +214,11 @@ public final class Trainer {
   }
 
   private func takeStep(rate: Double, step: Int) throws(KeelError) -> Float {
+    if takesSeed {
+      let mixed = DropoutMask.mixed(seed &+ UInt64(step) &* 0x9E37_79B9_7F4A_7C15)
+      let value = try IndexTensor([Int64(bitPattern: mixed)], shape: [])
+      try workspace.setInput(names.seed, .int64(value))
+    }
     try plan.run(workspace)
     let loss = try workspace.output(names.loss).floats(at: names.loss)[flat: 0]
     guard loss.isFinite else {

@@ -111,7 +111,7 @@ struct AllocationTests {
     x = try writer.builder.append(.normalization(normalization), [x])[0]
     var logits: [ValueID] = []
     for (value, name) in [(x, "x"), (branch, "branch")] {
-      let pooled = try writer.builder.append(.globalAveragePooling, [value])[0]
+      let pooled = try writer.globalAverage(value)
       logits.append(try writer.linear(pooled, 26, 12, bias: true, label: "head.\(name)"))
     }
     let sum = try writer.add(logits[0], logits[1])

@@ -64,10 +64,11 @@ import Testing
     let graph = try trainingGraph(row.make(&source), extents(input)).differentiated()
     let x = Tensor(normal: Shape(input), using: &source)
     let labels = try IndexTensor((0..<input[0]).map { Int64($0 % 3) }, shape: [input[0]])
+    var inputs: [String: TensorValue] = ["x": .float32(x), "labels": .int64(labels)]
+    for name in graph.seedNames { inputs[name] = .int64(try IndexTensor([7], shape: [])) }
     let plan = try Plan(
-      graph, inputShapes: ["x": x.shape, "labels": labels.shape],
-      options: PlanOptions(weights: .variable))
-    let results = try plan(["x": .float32(x), "labels": .int64(labels)])
+      graph, inputShapes: inputs.mapValues(\.shape), options: PlanOptions(weights: .variable))
+    let results = try plan(inputs)
     for (name, value) in results {
       let elements = try value.floats(at: name).elements
       #expect(elements.allSatisfy { $0.isFinite }, "\(row.name) \(name)")

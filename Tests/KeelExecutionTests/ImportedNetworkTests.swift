@@ -25,7 +25,7 @@ import Testing
     y = try writer.convolution(y, sameGeometry(4, 8, 8, groups: 2), label: "Conv_7")
     y = try norm(&writer, y, "BatchNormalization_8")
     x = try writer.relu(writer.add(x, y, label: "Add_9"), label: "Relu_10")
-    let features = try writer.builder.append(.globalAveragePooling, [x], label: "Pool_11")[0]
+    let features = try writer.globalAverage(x, label: "Pool_11")
     let logits = try writer.linear(features, 8, Self.classes, bias: true, label: "Gemm_12")
     writer.builder.output("logits", logits)
     return try writer.builder.finish()

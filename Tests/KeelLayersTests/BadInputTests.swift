@@ -152,7 +152,7 @@ import Testing
     Case(
       [.batch, 8],
       "shape error at global average pooling after the input: "
-        + "expected N×H×W×C for global average pooling, found float32 batch×8"
+        + "expected N×H×W×C, found float32 batch×8"
     ) { _ in GlobalAveragePool() },
     Case(
       [.batch, .symbol("length")],

@@ -126,7 +126,9 @@ struct GoldenSummary: Decodable {
     let input = [.batch] + golden.input.dropFirst().map(Extent.fixed)
     let graph = try trainingGraph(make(&source), input).differentiated()
     let shape = Shape([2] + golden.input.dropFirst())
-    let summary = try GraphSummary(graph, inputShapes: ["x": shape, "labels": [2]])
+    var shapes = ["x": shape, "labels": Shape([2])]
+    for name in graph.seedNames { shapes[name] = [] }
+    let summary = try GraphSummary(graph, inputShapes: shapes)
     #expect(summary.multiplyAdds == golden.trainingMultiplyAdds)
     #expect(summary.parameters == golden.parameters)
   }

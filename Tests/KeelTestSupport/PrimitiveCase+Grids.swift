@@ -215,11 +215,9 @@ extension PrimitiveCase {
       name, .pooling(geometry), [Operand("x", geometry.inputShape(batch: 2), .distinct)])
   }
 
-  /// Operations without options: global pooling, ReLU, add, reshape, loss.
+  /// Operations without options: ReLU, reshape, loss.
   public static let others: [PrimitiveCase] = [
-    PrimitiveCase("global average pooling", .globalAveragePooling, [Operand("x", [2, 3, 4, 5])]),
     PrimitiveCase("ReLU", .activation(.relu), [Operand("x", [4, 7])]),
-    PrimitiveCase("add", .add, [Operand("a", [3, 4]), Operand("b", [3, 4])]),
     PrimitiveCase("reshape", .reshape([6, 2]), [Operand("x", [3, 2, 2])]),
     PrimitiveCase(
       "softmax cross-entropy", .softmaxCrossEntropy,

@@ -20,6 +20,8 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
       case distinct
       /// Whole numbers below a bound.
       case labels(classes: Int)
+      /// One integer.
+      case seed
     }
 
     /// The operand's name, such as `weight`.
@@ -74,6 +76,7 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
       case .positive: .float32(source.uniform(operand.shape, from: 0.5, to: 2))
       case .distinct: .float32(source.distinct(operand.shape))
       case .labels(let classes): .int64(source.labels(operand.shape[0], classes: classes))
+      case .seed: .int64(IndexTensor(repeating: Int64(seed &* 0x1234_5678_9ABC), shape: []))
       }
     }
   }

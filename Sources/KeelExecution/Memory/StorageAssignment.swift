@@ -65,7 +65,9 @@ internal struct StorageAssignment {
   private static func overwritable(_ primitive: Primitive) -> [Int] {
     switch primitive {
     case .activation, .activationGradient, .normalization, .normalizationGradient: [0]
-    case .add: [0, 1]
+    // An operand that is broadcast has fewer elements than the result, and is left alone.
+    case .arithmetic: [0, 1]
+    case .elementwise, .arithmeticGradient, .parametricReLU, .parametricReLUGradient, .dropout: [0]
     default: []
     }
   }

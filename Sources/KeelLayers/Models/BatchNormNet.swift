@@ -26,6 +26,8 @@ public struct BatchNormNet: Layer {
   public var conv2: Conv2d
   /// The norm after it.
   public var bn2: BatchNorm
+  /// What drops features in training.
+  public var dropout: Dropout
   /// The hidden linear layer.
   public var fc1: Linear
   /// The norm after it.
@@ -34,15 +36,18 @@ public struct BatchNormNet: Layer {
   public var fc2: Linear
 
   /// Makes the network with random weights. Wrong sizes are thrown when the graph is made.
-  /// - Parameter imageSize: the extents of its images, at least 6, which decide the size of `fc1`.
+  /// - Parameters:
+  ///   - imageSize: the extents of its images, at least 6, which decide the size of `fc1`.
+  ///   - dropout: the probability of a feature to be dropped in training.
   public init(
-    classes: Int = 10, inputChannels: Int = 1, imageSize: PerAxis = 28,
+    classes: Int = 10, inputChannels: Int = 1, imageSize: PerAxis = 28, dropout: Float = 0.25,
     using source: inout RandomSource
   ) {
     conv1 = Conv2d(inputChannels, 32, kernel: 3, using: &source)
     bn1 = BatchNorm(32)
     conv2 = Conv2d(32, 64, kernel: 3, using: &source)
     bn2 = BatchNorm(64)
+    self.dropout = Dropout(dropout)
     // Clamped first, so that no difference can overflow.
     func side(_ extent: Int) -> Int { (max(extent, 0) - 4) / 2 }
     let features = featureCount(side(imageSize.height), side(imageSize.width), 64)
@@ -54,7 +59,7 @@ public struct BatchNormNet: Layer {
   /// Records the network.
   public func callAsFunction(_ x: Variable) -> Variable {
     let maps = bn2(conv2(bn1(conv1(x)).relu())).relu()
-    let features = MaxPool2d(2)(maps)
+    let features = dropout(MaxPool2d(2)(maps))
     return fc2(bn3(fc1(features.flattened())).relu())
   }
 }

@@ -15,7 +15,7 @@ import KeelTensor
 /// | `features.14` to `16` | blocks | 7×7×160 |
 /// | `features.17` | block | 7×7×320 |
 /// | `features.18` | convolution 1×1, batch norm, ReLU6 | 7×7×1280 |
-/// | | global average pooling | 1280 |
+/// | | global average pooling, dropout | 1280 |
 /// | `classifier.1` | linear | 1000 |
 ///
 /// 3,504,872 parameters, 300,774,272 multiply-adds for an image. Paths are those of torchvision:
@@ -28,7 +28,7 @@ import KeelTensor
 public struct MobileNetV2: Layer {
   /// Stem, blocks and the wide 1×1 convolution.
   public var features: Sequential
-  /// The classifier; nil for a network that ends in the pooled features.
+  /// Dropout and the classifier; nil for a network that ends in the pooled features.
   public var classifier: Sequential?
 
   /// Expansion, channels, number of blocks, stride of the first.
@@ -38,8 +38,13 @@ public struct MobileNetV2: Layer {
   ]
 
   /// Makes the network with random weights. Wrong sizes are thrown when the graph is made.
-  /// - Parameter classes: the number of classes; nil for a network that ends in the 1280 pooled features.
-  public init(classes: Int? = 1000, inputChannels: Int = 3, using source: inout RandomSource) {
+  /// - Parameters:
+  ///   - classes: the number of classes; nil for a network that ends in the 1280 pooled features.
+  ///   - dropout: the probability of a pooled feature to be dropped in training.
+  public init(
+    classes: Int? = 1000, inputChannels: Int = 3, dropout: Float = 0.2,
+    using source: inout RandomSource
+  ) {
     var channels = 32
     var layers: [any Layer] = [
       InvertedResidual.unit(
@@ -61,7 +66,7 @@ public struct MobileNetV2: Layer {
       let linear = Linear(
         1280, $0, initializer: NormalInitializer(deviation: 0.01), using: &source)
       linear.bias?.fillWithZeros()
-      return Sequential(Flatten(), linear)
+      return Sequential(Dropout(dropout), linear)
     }
   }
 

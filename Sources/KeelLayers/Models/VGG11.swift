@@ -12,7 +12,7 @@ import KeelTensor
 /// | | convolution 512, twice, pooling | 14×14×512 |
 /// | | convolution 512, twice, pooling | 7×7×512 |
 /// | | flatten | 25088 |
-/// | `classifier` | linear, ReLU, twice | 4096 |
+/// | `classifier` | linear, ReLU, dropout, twice | 4096 |
 /// | | linear | 1000 |
 ///
 /// 132,863,336 parameters, with batch norm 132,868,840; 7,609,090,048 multiply-adds for an image. Every
@@ -26,17 +26,19 @@ import KeelTensor
 public struct VGG11: Layer {
   /// Convolutions, norms, ReLUs and poolings.
   public var features: Sequential
-  /// Linear layers and ReLUs.
+  /// Linear layers, ReLUs and dropout.
   public var classifier: Sequential
 
   /// The channels of the convolutions before each pooling.
   private static let widths = [[64], [128], [256, 256], [512, 512], [512, 512]]
 
   /// Makes the network with random weights. Wrong sizes are thrown when the graph is made.
-  /// - Parameter batchNorm: whether a batch norm follows each convolution.
+  /// - Parameters:
+  ///   - batchNorm: whether a batch norm follows each convolution.
+  ///   - dropout: the probability of an element between linear layers to be dropped in training.
   public init(
     classes: Int = 1000, inputChannels: Int = 3, batchNorm: Bool = false,
-    using source: inout RandomSource
+    dropout: Float = 0.5, using source: inout RandomSource
   ) {
     var layers: [any Layer] = []
     var channels = inputChannels
@@ -60,8 +62,8 @@ public struct VGG11: Layer {
       return layer
     }
     classifier = Sequential(
-      linear(7 * 7 * 512, 4096, &source), ReLU(), linear(4096, 4096, &source), ReLU(),
-      linear(4096, classes, &source))
+      linear(7 * 7 * 512, 4096, &source), ReLU(), Dropout(dropout),
+      linear(4096, 4096, &source), ReLU(), Dropout(dropout), linear(4096, classes, &source))
   }
 
   /// Records the network.
