@@ -290,6 +290,13 @@ static void scaleFloats(float *target, const float *source, float value, long ch
 #undef BODY
 }
 
+static void addScaledFloats(float *target, const float *source, float value, long channels) {
+  long c = 0;
+#define BODY(T) STORE(T, target + c, LOAD(T, target + c) + SPLAT(T, value) * LOAD(T, source + c));
+  CHANNELS(BODY)
+#undef BODY
+}
+
 #include "optimizers.h"
 #include "activations.h"
 #include "windows.h"
@@ -333,6 +340,7 @@ const KeelLoops KEEL_TABLE = {
     .fewRows = fewRows,
     .transpose = transpose,
     .scale = scaleFloats,
+    .addScaled = addScaledFloats,
     .sgd = sgd,
     .adam = adam,
     .rmsProp = rmsProp,

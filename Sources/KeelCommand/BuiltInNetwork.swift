@@ -14,6 +14,9 @@ enum BuiltInNetwork: String, CaseIterable {
   case vgg11
   case vgg11BatchNorm = "vgg11-bn"
   case mobilenetV2 = "mobilenet-v2"
+  case densenet121
+  case unet
+  case unetPadded = "unet-padded"
 
   /// The extents of an image, where the caller gives none.
   var imageShape: Shape {
@@ -21,12 +24,21 @@ enum BuiltInNetwork: String, CaseIterable {
     case .digits: [8, 8, 1]
     case .lenet, .batchnormNet: [28, 28, 1]
     case .plainCIFAR, .resnet20: [32, 32, 3]
-    case .resnet18, .resnet34, .resnet50, .vgg11, .vgg11BatchNorm, .mobilenetV2: [224, 224, 3]
+    case .resnet18, .resnet34, .resnet50, .vgg11, .vgg11BatchNorm, .mobilenetV2, .densenet121:
+      [224, 224, 3]
+    case .unet: [572, 572, 1]
+    case .unetPadded: [256, 256, 3]
     }
   }
 
   /// The number of classes, where the caller gives none.
-  var classes: Int { imageShape[0] >= 224 ? 1000 : 10 }
+  var classes: Int {
+    switch self {
+    case .unet: 2
+    case .unetPadded: 1
+    default: imageShape[0] >= 224 ? 1000 : 10
+    }
+  }
 
   /// One line on what it is.
   var about: String {
@@ -42,6 +54,9 @@ enum BuiltInNetwork: String, CaseIterable {
     case .vgg11: "eight 3×3 convolutions and three linear layers"
     case .vgg11BatchNorm: "VGG-11 with a batch norm behind each convolution"
     case .mobilenetV2: "inverted residual blocks of depthwise convolutions"
+    case .densenet121: "dense blocks, whose layers see all maps before them"
+    case .unet: "a class for each position, valid convolutions, 388×388 from 572×572"
+    case .unetPadded: "a class for each position, padded convolutions from 32 on, batch norm"
     }
   }
 
@@ -84,6 +99,12 @@ enum BuiltInNetwork: String, CaseIterable {
       case .vgg11BatchNorm:
         VGG11(classes: classes, inputChannels: channels, batchNorm: true, using: &source)
       case .mobilenetV2: MobileNetV2(classes: classes, inputChannels: channels, using: &source)
+      case .densenet121: DenseNet(classes: classes, inputChannels: channels, using: &source)
+      case .unet: UNet(classes: classes, inputChannels: channels, using: &source)
+      case .unetPadded:
+        UNet(
+          classes: classes, inputChannels: channels, width: 32, padded: true, batchNorm: true,
+          using: &source)
       }
     return try Graph(tracing: model, input: [.batch] + image.extents.map(Extent.fixed))
   }

@@ -35,6 +35,15 @@ internal struct GradientRule {
     case .pooling(let geometry):
       let inputs = geometry.kind == .maximum ? [dy, x[0]] : [dy]
       return [try one(.poolingGradient(geometry), inputs, in: &builder)]
+    case .movement(let movement):
+      let extents = builder.graph.type(of: x[0]).extents
+      return [try one(.movementGradient(movement, extents), [dy], in: &builder)]
+    case .movementGradient(let movement, _):
+      return [try one(.movement(movement.linear), [dy], in: &builder)]
+    case .concatenation(let axis): return try parts(dy, axis, in: &builder)
+    case .transpose(let permutation):
+      let inverse = permutation.indices.map { permutation.firstIndex(of: $0)! }
+      return [try one(.transpose(permutation: inverse), [dy], in: &builder)]
     case .reshape:
       return [try one(.reshape(builder.graph.type(of: x[0]).extents), [dy], in: &builder)]
     case .softmaxCrossEntropy:
@@ -67,6 +76,25 @@ internal struct GradientRule {
     _ primitive: Primitive, _ inputs: [ValueID], in builder: inout GraphBuilder
   ) throws(KeelError) -> ValueID {
     try builder.append(primitive, inputs, label: node.label)[0]
+  }
+
+  /// The parts of a concatenation's gradient.
+  private func parts(
+    _ dy: ValueID, _ axis: Int, in builder: inout GraphBuilder
+  ) throws(KeelError) -> [ValueID?] {
+    guard node.inputs.count > 1 else { return [dy] }
+    var gradients: [ValueID?] = []
+    var start = 0
+    for (operand, isNeeded) in zip(node.inputs, needed) {
+      let type = builder.graph.type(of: operand)
+      let count = type.extents[axis].fixedValue!
+      var axes = [AxisMovement](repeating: .whole, count: type.rank)
+      axes[axis] = .slice(start: start, count: count, step: 1)
+      gradients.append(
+        isNeeded ? try one(.movement(Movement(axes)), [dy], in: &builder) : nil)
+      start += count
+    }
+    return gradients
   }
 
   /// y = f(x·w + bias + residual): the activation's gradient first, then each operand from it.

@@ -125,11 +125,20 @@ private struct FieldTable {
     case .convolution(let geometry, _): operands[0] = x.through(geometry)
     case .transposedConvolution(let geometry, _): operands[0] = x.throughTransposed(geometry)
     case .pooling(let geometry): operands[0] = x.through(geometry)
+    case .movement(let movement):
+      let extents = shapes[node.inputs[0].index].extents
+      guard extents.count == x.axes.count + 2 else { return nil }
+      operands[0] = x.moved(
+        Array(movement.axes.dropFirst().dropLast()), extents: Array(extents.dropFirst().dropLast()))
     case .reduction(let reduction):
       let spatial = Set(1...x.axes.count)
       operands[0] = spatial.isSubset(of: reduction.axes) ? throughAll(x, node) : x
-    default:
-      operands[0] = shapes[node.outputs[0].index].rank <= 2 ? throughAll(x, node) : x
+    case .reshape, .transpose:
+      let (before, after) = (shapes[node.inputs[0].index], shapes[node.outputs[0].index])
+      if after.rank <= 2 { return throughAll(x, node) }
+      // Axes that change places or meaning have no field that could be told.
+      return before == after ? x : nil
+    default: break
     }
     return operands.dropFirst().reduce(operands[0]) { field, other in
       other.axes.count == field.axes.count ? field.joined(with: other) : field

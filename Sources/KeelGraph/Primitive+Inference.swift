@@ -55,6 +55,11 @@ extension Primitive {
         try check.sameBatch()
       }
       return [check.image(geometry.inputShape(batch: 1))]
+    case .movement(let movement): return [try check.movement(movement)]
+    case .movementGradient(let movement, let extents):
+      return [try check.movementGradient(movement, extents)]
+    case .concatenation(let axis): return [try check.concatenation(axis)]
+    case .transpose(let permutation): return [try check.transpose(permutation)]
     case .reshape(let extents): return [try check.reshape(extents)]
     case .softmax:
       try check.count(1)

@@ -43,6 +43,15 @@ public enum Primitive: Hashable, Sendable {
   /// (dy, x) → dx for maximum, dy → dx for average.
   case poolingGradient(PoolingGeometry)
 
+  /// x → y: slices, paddings and resizings, one along each axis. Axes of open extent stay whole.
+  case movement(Movement)
+  /// dy → dx of these extents: the movement turned round. A constant of a padding has no part in it.
+  case movementGradient(Movement, [Extent])
+  /// (a, b, …) → the operands one after another along an axis.
+  case concatenation(axis: Int)
+  /// x → y, whose axis k is axis permutation[k] of x.
+  case transpose(permutation: [Int])
+
   /// x → the same elements under other extents.
   case reshape([Extent])
   /// x → softmax along the last axis.
@@ -100,6 +109,10 @@ extension Primitive {
     case .activationGradient(let activation): "\(activation.name) gradient"
     case .pooling(let geometry): geometry.kind == .maximum ? "max pooling" : "average pooling"
     case .poolingGradient: "pooling gradient"
+    case .movement(let movement): movement.name
+    case .movementGradient(let movement, _): "\(movement.name) gradient"
+    case .concatenation: "concatenation"
+    case .transpose: "transpose"
     case .reshape: "reshape"
     case .softmax: "softmax"
     case .softmaxCrossEntropy: "softmax cross-entropy"

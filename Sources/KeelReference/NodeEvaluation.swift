@@ -42,6 +42,15 @@ internal struct NodeEvaluation {
             PoolingReference.averageGradient(real(0), geometry, countsPadding: countsPadding))
         ]
       }
+    case .movement(let movement):
+      return [.real(MovementReference.forward(real(0), movement))]
+    case .movementGradient(let movement, let extents):
+      let shape = try ValueType(extents).shape(binding: symbols)
+      return [.real(MovementReference.gradient(real(0), movement, input: shape))]
+    case .concatenation(let axis):
+      return [.real(MovementReference.concatenation(operands.indices.map { real($0) }, axis))]
+    case .transpose(let permutation):
+      return [.real(MovementReference.transposed(real(0), permutation))]
     case .reshape(let extents): return [try reshaped(to: extents)]
     case .softmax: return [.real(LossReference.softmax(real(0)))]
     case .softmaxCrossEntropy:

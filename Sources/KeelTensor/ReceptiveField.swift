@@ -79,6 +79,32 @@ public struct ReceptiveField: Hashable, Sendable {
         advance: period * step / parts.count * advance)
     }
 
+    /// The field of positions laid anew over these: i between those around (i + o)·ratio − o, with o ½ or 0.
+    /// - Parameter ratio: the number of positions before and after, or of the steps between them.
+    public func resized(
+      _ ratio: (before: Int, after: Int), isHalfPixel: Bool, _ interpolation: Interpolation
+    ) -> Axis {
+      let divisor = greatestCommonDivisor(ratio.before, ratio.after)
+      let (before, after) = (ratio.before / divisor, ratio.after / divisor)
+      let period = after * (parts.count / greatestCommonDivisor(parts.count, before))
+      let offset = isHalfPixel ? 1 : 0
+      let rounding =
+        switch interpolation {
+        case .linear, .nearest(.down): 0
+        case .nearest(.halfDown): after - 1
+        case .nearest(.halfUp): after
+        case .nearest(.up): 2 * after - 1
+        }
+      let parts = (0..<period).map { i in
+        // Twice `after` times the coordinate, so that it is whole.
+        let coordinate = (2 * i + offset) * before - offset * after + rounding
+        let rest = modulo(coordinate, 2 * after)
+        let first = (coordinate - rest) / (2 * after)
+        return part(of: first...(interpolation == .linear && rest > 0 ? first + 1 : first))
+      }
+      return Axis(parts: parts, advance: period / after * before / self.parts.count * advance)
+    }
+
     /// The field of one value made from positions 0..<count; its jump is 0.
     public func throughAll(_ count: Int) -> Axis {
       Axis(parts: [part(of: 0..<count)], advance: 0)
@@ -116,10 +142,24 @@ public struct ReceptiveField: Hashable, Sendable {
     along(geometry.axes) { $0.throughTransposed($1) }
   }
 
-  /// The field of the positions from `first` on of each axis.
+  /// The field of the positions of a sliced, padded or resized value.
+  /// - Parameters:
+  ///   - movements: what is done along each axis.
+  ///   - extents: the positions of each axis before.
   /// - Precondition: both have as many axes.
-  public func sliced(from first: [Int]) -> ReceptiveField {
-    along(first) { $0.sliced(from: $1) }
+  public func moved(_ movements: [AxisMovement], extents: [Int]) -> ReceptiveField {
+    along(Array(zip(movements, extents))) { axis, step in
+      switch step.0 {
+      case .whole: return axis
+      case .slice(let start, _, let stride): return axis.sliced(from: start, by: stride)
+      case .pad(let before, _, _): return axis.sliced(from: -before)
+      case .resize(let count, let interpolation, let coordinates, _):
+        let isCorners = coordinates == .alignCorners && step.1 > 1 && count > 1
+        return axis.resized(
+          isCorners ? (step.1 - 1, count - 1) : (step.1, count),
+          isHalfPixel: coordinates == .halfPixel, interpolation)
+      }
+    }
   }
 
   /// The field of what is made from all positions of a value of these extents.

@@ -28,6 +28,9 @@ import Testing
     Case(name: "CIFARResNet", input: [2, 12, 12, 3]) { CIFARResNet(depth: 14, using: &$0) },
     Case(name: "ResNet18", input: [2, 32, 48, 3]) { ResNet18(classes: 5, using: &$0) },
     Case(name: "ResNet50", input: [1, 40, 32, 3]) { ResNet50(classes: 5, using: &$0) },
+    Case(name: "DenseNet", input: [1, 33, 40, 3]) {
+      DenseNet(classes: 3, growth: 8, blocks: [2, 3, 2], stemWidth: 12, using: &$0)
+    },
     Case(name: "MobileNetV2", input: [2, 33, 32, 3]) { MobileNetV2(classes: 5, using: &$0) },
   ]
 
@@ -75,6 +78,27 @@ import Testing
       if name.hasPrefix("gradient/"), name.hasSuffix("weight") {
         #expect(elements.contains { $0 != 0 }, "\(row.name) \(name)")
       }
+    }
+  }
+
+  /// Segmentation: valid and padded, with sides that poolings do not divide.
+  @Test(arguments: [(46, false, false, 4), (21, true, true, 20), (24, true, false, 24)])
+  func uNet(_ side: Int, _ padded: Bool, _ batchNorm: Bool, _ output: Int) throws {
+    var source = RandomSource(seed: 33)
+    let net = UNet(
+      classes: 3, inputChannels: 2, width: 4, levels: 2, padded: padded, batchNorm: batchNorm,
+      using: &source)
+    let graph = try Graph(
+      tracing: net, input: [.batch, .fixed(side), .fixed(side), 2])
+    let x = Tensor(normal: [2, side, side, 2], using: &source)
+    let expected = try #require(
+      try ReferenceEvaluator(graph).run(["x": .real(DoubleTensor(widening: x))]).outputs["y"])
+    #expect(expected.shape == [2, output, output, 3])
+    let plan = try Plan(graph.folded().0, inputShapes: ["x": x.shape])
+    let actual = try #require(try plan(["x": .float32(x)])["y"]).floats(at: "y")
+    let largest = expected.elements.reduce(0) { max($0, abs($1)) }
+    for (a, b) in zip(expected.elements, actual.elements) {
+      #expect(abs(a - Double(b)) <= 1e-5 * largest)
     }
   }
 

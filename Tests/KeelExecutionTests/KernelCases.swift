@@ -65,6 +65,30 @@ enum KernelCases {
     }
   }
 
+  static let movements: [PrimitiveCase] = {
+    func move(_ name: String, _ axes: AxisMovement...) -> PrimitiveCase {
+      PrimitiveCase(name, .movement(Movement(axes)), [.init("x", [5, 40, 41, 33])])
+    }
+    func resize(_ extent: Int) -> AxisMovement {
+      .resize(to: extent, .linear, .halfPixel, scale: nil)
+    }
+    let channels = AxisMovement.slice(start: 3, count: 20, step: 1)
+    return [
+      move("slice of many channels", .whole, .whole, .whole, channels),
+      move(
+        "large padding", .whole, .pad(before: 3, after: 2, .reflect),
+        .pad(before: 1, after: 4, .reflect), .whole),
+      move("large resize", .whole, resize(70), resize(65), .whole),
+      PrimitiveCase(
+        "large concatenation", .concatenation(axis: 3),
+        [.init("a", [5, 40, 41, 33]), .init("b", [5, 40, 41, 17])]),
+      PrimitiveCase(
+        "large transpose", .transpose(permutation: [0, 3, 1, 2]), [.init("x", [5, 40, 41, 33])]),
+      PrimitiveCase(
+        "large transpose of a plane", .transpose(permutation: [1, 0]), [.init("x", [700, 513])]),
+    ]
+  }()
+
   static let others: [PrimitiveCase] = {
     var cases: [PrimitiveCase] = []
     for channels in [1, 5, 16, 33] {

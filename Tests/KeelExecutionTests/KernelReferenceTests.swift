@@ -10,8 +10,8 @@ import Testing
 @Suite struct KernelReferenceTests {
   @Test(
     arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
-      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.others
-      + PrimitiveCase.transposedConvolutions,
+      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.movements
+      + PrimitiveCase.others + PrimitiveCase.transposedConvolutions,
     [1, 2] as [UInt64])
   func agreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
     try expectKernelsAgree(test, seed: seed)
@@ -57,6 +57,11 @@ import Testing
   @Test(arguments: KernelCases.reductions)
   func reductionsAroundChunkAndVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 8)
+  }
+
+  @Test(arguments: KernelCases.movements)
+  func movementsOfManyTasks(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
   }
 
   @Test(arguments: KernelCases.others)

@@ -51,12 +51,22 @@ struct GoldenSummary: Decodable {
     ("lenet", { LeNet(using: &$0) }),
     ("batchnorm-net", { BatchNormNet(using: &$0) }),
     ("cifar-plain", { PlainCIFARNet(using: &$0) }),
+    ("resnet20", { CIFARResNet(using: &$0) }),
     ("resnet18", { ResNet18(using: &$0) }),
     ("resnet34", { ResNet34(using: &$0) }),
     ("resnet50", { ResNet50(using: &$0) }),
     ("vgg11", { VGG11(using: &$0) }),
     ("vgg11-bn", { VGG11(batchNorm: true, using: &$0) }),
     ("mobilenet-v2", { MobileNetV2(using: &$0) }),
+    ("densenet121", { DenseNet(using: &$0) }),
+    ("unet", { UNet(using: &$0) }),
+    (
+      "unet-padded",
+      {
+        UNet(
+          classes: 1, inputChannels: 3, width: 32, padded: true, batchNorm: true, using: &$0)
+      }
+    ),
   ]
 
   @Test(arguments: models.indices)
@@ -118,7 +128,9 @@ struct GoldenSummary: Decodable {
   }
 
   /// Forward and backward passes of two images: gradients of weights, and of all inputs but the image.
-  @Test(arguments: ["lenet", "batchnorm-net", "cifar-plain", "digits", "resnet18"])
+  @Test(arguments: [
+    "lenet", "batchnorm-net", "cifar-plain", "digits", "resnet18", "resnet20", "densenet121",
+  ])
   func trainingCounts(_ name: String) throws {
     let golden = try #require(try GoldenSummary.all.get()[name])
     let (_, make) = try #require(Self.models.first { $0.name == name })

@@ -209,6 +209,8 @@ typedef struct KeelLoops {
                     long rows, long columns);
   /* target[c] = value·source[c] */
   void (*scale)(float *target, const float *source, float value, long count);
+  /* target[c] += value·source[c] */
+  void (*addScaled)(float *target, const float *source, float value, long count);
   /* g += decay·w; v = momentum·v + g; w −= rate·(nesterov ? g + momentum·v : v) */
   void (*sgd)(float *w, float *v, const float *g, long count, float rate, float momentum,
               float decay, int nesterov);

@@ -119,6 +119,16 @@ package struct KernelRequest {
       return PoolingGradientStep(
         kernel: PoolingKernel(geometry, batch: inputs[0][0]),
         takesInput: geometry.kind == .maximum)
+    case .movement(let movement):
+      return MovementStep(
+        kernel: MovementKernel(movement, input: inputs[0], output: outputs[0], gradient: false))
+    case .movementGradient(let movement, _):
+      return MovementStep(
+        kernel: MovementKernel(movement, input: outputs[0], output: inputs[0], gradient: true))
+    case .concatenation(let axis):
+      return ConcatenationStep(kernel: ConcatenationKernel(inputs: inputs, axis: axis))
+    case .transpose(let permutation):
+      return TransposeStep(kernel: TransposeKernel(input: inputs[0], permutation: permutation))
     case .reshape: return CopyStep(byteCount: inputs[0].elementCount * MemoryLayout<Float>.size)
     case .softmax: return SoftmaxStep(rows: inputs[0].rowCount, columns: inputs[0].channelCount)
     case .softmaxCrossEntropy:

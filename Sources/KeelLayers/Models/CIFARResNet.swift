@@ -2,11 +2,12 @@ import KeelGraph
 import KeelTensor
 
 /// The residual networks for CIFAR (32×32×3) of 6n + 2 layers: 3×3 stem of 16 channels, three stages of n
-/// basic blocks at 32×32×16, 16×16×32 and 8×8×64, global average pooling, linear classifier.
+/// basic blocks at 32×32×16, 16×16×32 and 8×8×64, global average pooling, linear classifier. Between stages a shortcut
+/// takes every other position and adds channels of zeros.
 ///
 /// | depth | n | parameters | multiply-adds for an image |
 /// |---|---|---|---|
-/// | 20 | 3 | 272,474 | 40,813,184 |
+/// | 20 | 3 | 269,722 | 40,551,040 |
 ///
 /// Paths as in `ResNet`.
 ///
@@ -34,7 +35,7 @@ public struct CIFARResNet: Layer, CustomReflectable {
     network = ResNet(
       inputChannels: inputChannels, stem: .small,
       stages: [16, 32, 64].map { .init(width: $0, blocks: blocks, stride: $0 == 16 ? 1 : 2) },
-      classes: classes, using: &source)
+      shortcut: .padding, classes: classes, using: &source)
   }
 
   /// Records the network.

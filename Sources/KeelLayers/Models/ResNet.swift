@@ -62,10 +62,12 @@ public struct ResNet: Layer, CustomReflectable {
   /// - Parameters:
   ///   - stemWidth: the channels of the stem; nil for the first stage's width.
   ///   - block: what stages are made of.
+  ///   - shortcut: what fits the input of a block to its result where they differ.
   ///   - classes: the number of classes; nil for a network that ends in the pooled features.
   public init(
     inputChannels: Int, stem: Stem, stemWidth: Int? = nil, block: Block = .basic, stages: [Stage],
-    classes: Int?, initializer: any Initializer = .residual, using source: inout RandomSource
+    shortcut: Shortcut = .projection, classes: Int?, initializer: any Initializer = .residual,
+    using source: inout RandomSource
   ) {
     let isLarge = stem == .large
     var channels = stemWidth ?? stages.first?.width ?? 0
@@ -82,12 +84,14 @@ public struct ResNet: Layer, CustomReflectable {
         switch block {
         case .basic:
           let made = BasicBlock(
-            channels, stage.width, stride: stride, initializer: initializer, using: &source)
+            channels, stage.width, stride: stride, shortcut: shortcut, initializer: initializer,
+            using: &source)
           channels = made.bn2.channels
           blocks.append(made)
         case .bottleneck:
           let made = BottleneckBlock(
-            channels, width: stage.width, stride: stride, initializer: initializer, using: &source)
+            channels, width: stage.width, stride: stride, shortcut: shortcut,
+            initializer: initializer, using: &source)
           channels = made.bn3.channels
           blocks.append(made)
         }
