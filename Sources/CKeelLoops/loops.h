@@ -308,9 +308,13 @@ static void scaleFloats(float *target, const float *source, float value, long ch
 #include "optimizers.h"
 #include "activations.h"
 #include "windows.h"
+#include "products.h"
+#include "depthwise.h"
 
 const KeelLoops KEEL_TABLE = {
     .name = KEEL_NAME,
+    .width = KEEL_WIDTH,
+    .panel = PANEL,
     .epilogue = epilogue,
     .add = add,
     .activate = activate,
@@ -323,6 +327,12 @@ const KeelLoops KEEL_TABLE = {
     .normalizeReduce = normalizeReduce,
     .normalizeGradient = normalizeGradient,
     .gather = gather,
+    .locate = locate,
+    .windowProduct = windowProduct,
+    .windowDots = windowDots,
+    .windowGradient = windowGradient,
+    .packPanel = packPanel,
+    .copyRows = copyRows,
     .depthwise = depthwise,
     .depthwiseWeight = depthwiseWeight,
     .poolMaximum = poolMaximum,

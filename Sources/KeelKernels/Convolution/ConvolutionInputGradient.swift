@@ -28,13 +28,12 @@ public struct ConvolutionInputGradient: Sendable {
           phases: WindowPhase.inputGradient(
             geometry, channels: geometry.outputChannels, joinsRuns: false)))
     } else {
-      method = .windowed(
-        WindowedProduct(
+      method = .indirect(
+        IndirectProduct(
           batch: batch, groups: geometry.groups, inputsPerGroup: geometry.outputChannelsPerGroup,
           outputsPerGroup: geometry.inputChannelsPerGroup, sourceStride: geometry.outputChannels,
           phases: WindowPhase.inputGradient(
-            geometry, channels: geometry.outputChannelsPerGroup, joinsRuns: true),
-          readsSource: geometry.isPointwise && geometry.groups == 1))
+            geometry, channels: geometry.outputChannelsPerGroup, joinsRuns: false)))
     }
   }
 
@@ -75,8 +74,11 @@ public struct ConvolutionInputGradient: Sendable {
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     switch method {
-    case .windowed(let product):
-      product.packInputGradient(weight, geometry: geometry, into: scratch)
+    case .indirect(let product):
+      product.packInputGradient(
+        weight, taps: geometry.height.window * geometry.width.window, into: scratch,
+        parallelism: parallelism)
+    case .windowed: preconditionFailure("input gradients are not gathered")
     case .depthwise(let product): product.pack(weight, into: scratch)
     }
     method.run(

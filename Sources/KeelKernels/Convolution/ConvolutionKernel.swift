@@ -48,6 +48,14 @@ public struct ConvolutionKernel: Sendable {
           phases: [
             .forward(geometry, channels: geometry.inputChannels, joinsRuns: false)
           ]))
+    case .indirect:
+      method = .indirect(
+        IndirectProduct(
+          batch: batch, groups: geometry.groups, inputsPerGroup: geometry.inputChannelsPerGroup,
+          outputsPerGroup: geometry.outputChannelsPerGroup, sourceStride: geometry.inputChannels,
+          phases: [
+            .forward(geometry, channels: geometry.inputChannelsPerGroup, joinsRuns: false)
+          ]))
     case .pointwise, .im2col:
       method = .windowed(
         WindowedProduct(
@@ -127,6 +135,7 @@ public struct ConvolutionKernel: Sendable {
   ) {
     switch method {
     case .windowed(let product): product.packForward(weight, into: packed)
+    case .indirect(let product): product.packForward(weight, into: packed)
     case .depthwise(let product): product.pack(weight, into: packed)
     }
   }
@@ -141,14 +150,16 @@ public struct ConvolutionKernel: Sendable {
   }
 }
 
-/// One of the two engines behind convolutions and input gradients.
+/// One of the engines behind convolutions and input gradients.
 internal enum ConvolutionMethod: Sendable {
   case windowed(WindowedProduct)
+  case indirect(IndirectProduct)
   case depthwise(DepthwiseProduct)
 
   var packedCount: Int {
     switch self {
     case .windowed(let product): product.packedCount
+    case .indirect(let product): product.packedCount
     case .depthwise(let product): product.packedCount
     }
   }
@@ -156,7 +167,8 @@ internal enum ConvolutionMethod: Sendable {
   var scratchPerWorker: Int {
     switch self {
     case .windowed(let product): product.scratchPerWorker
-    case .depthwise(let product): product.scratchPerWorker
+    case .indirect(let product): product.scratchPerWorker
+    case .depthwise: 0
     }
   }
 
@@ -169,10 +181,13 @@ internal enum ConvolutionMethod: Sendable {
       product.run(
         source: source, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
         parallelism: parallelism)
-    case .depthwise(let product):
+    case .indirect(let product):
       product.run(
         source: source, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
         parallelism: parallelism)
+    case .depthwise(let product):
+      product.run(
+        source: source, packed: packed, into: y, epilogue: epilogue, parallelism: parallelism)
     }
   }
 }

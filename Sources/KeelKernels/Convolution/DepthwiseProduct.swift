@@ -7,9 +7,6 @@ internal struct DepthwiseProduct: Sendable {
   let taps: Int
   let phases: [WindowPhase]
   let tiles: [RowTiles]
-  /// The floats of scratch memory for one worker.
-  let scratchPerWorker: Int
-
   /// Positions of a task: their rows of a 64-channel map take 64 kB.
   private static let positionsPerTask = 256
 
@@ -17,12 +14,9 @@ internal struct DepthwiseProduct: Sendable {
     self.channels = channels
     self.taps = taps
     self.phases = phases
-    let tiles = phases.map {
+    tiles = phases.map {
       RowTiles(rows: batch * $0.window.positionsPerImage, target: Self.positionsPerTask)
     }
-    self.tiles = tiles
-    scratchPerWorker =
-      zip(phases, tiles).map { $0.isWhole ? 0 : $1.largest * channels }.max() ?? 0
   }
 
   /// The floats of the packed weight: taps × channels for each phase.
@@ -41,27 +35,23 @@ internal struct DepthwiseProduct: Sendable {
 
   func run(
     source: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
-    epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+    epilogue: EpilogueOperands, parallelism: Parallelism
   ) {
     var weight = packed
     for (phase, tiles) in zip(phases, tiles) {
       let phaseWeight = weight
       weight += phase.window.taps.count * channels
       let work = tiles.rows * channels * phase.window.taps.count
-      parallelism.forEach(tiles.count, work: work) { task, worker in
-        let rows = tiles[task]
-        let isWhole = phase.isWhole
-        let result =
-          isWhole ? y + rows.lowerBound * channels : scratch + worker * scratchPerWorker
-        withUnsafePointer(to: phase.window.leaf) {
-          loops.depthwise(result, source, phaseWeight, $0, rows.lowerBound, rows.count)
-        }
-        if isWhole {
-          epilogue.apply(to: y, rows: rows, columns: 0..<channels, stride: channels)
-        } else {
-          for (i, position) in rows.enumerated() {
-            (y + phase.outputPixel(position) * channels)
-              .update(from: result + i * channels, count: channels)
+      parallelism.forEach(tiles.count, work: work) { task, _ in
+        // Piece by piece of a row of the grid, each finished while it is in L1.
+        phase.forEachRow(of: tiles[task]) { positions, pixel in
+          withUnsafePointer(to: phase.window.leaf) {
+            loops.depthwise(
+              y + pixel * channels, phase.pixelStep * channels, source, phaseWeight, $0,
+              positions.lowerBound, positions.count)
+          }
+          if phase.isWhole {
+            epilogue.apply(to: y, rows: positions, columns: 0..<channels, stride: channels)
           }
         }
       }

@@ -59,6 +59,20 @@ internal final class Window: @unchecked Sendable {
 
   deinit { runs.deallocate() }
 
+  /// The grid positions of a row.
+  var gridWidth: Int { leaf.gridWidth }
+  /// Whether source and grid are images, not volumes.
+  var isFlat: Bool { true }
+
+  /// The same window on another source without padding, with runs joined.
+  func moved(taps offsets: [(y: Int, x: Int)], height: Int, width: Int) -> Window {
+    let moved = zip(taps, offsets).map { Tap(y: $1.y, x: $1.x, number: $0.number) }
+    return Window(
+      sourceHeight: height, sourceWidth: width, sourceStride: leaf.sourceStride,
+      channels: leaf.channels, gridHeight: leaf.gridHeight, gridWidth: leaf.gridWidth,
+      stepY: leaf.stepY, stepX: leaf.stepX, taps: moved, joinsRuns: true)
+  }
+
   /// The window of a forward convolution or pooling over one group's channels.
   convenience init(
     height: SpatialAxis, width: SpatialAxis, channels: Int, stride: Int, joinsRuns: Bool,

@@ -26,6 +26,36 @@ internal struct WindowPhase: Sendable {
     return (image * outputHeight + originY + y * stepY) * outputWidth + originX + x * stepX
   }
 
+  /// Output pixels from one grid position of a row to the next.
+  var pixelStep: Int { stepX }
+
+  /// Calls `body` for each piece of a row of the grid among some positions, with the output pixel of the
+  /// piece's first position; the next ones lie `pixelStep` apart.
+  func forEachRow(of positions: Range<Int>, _ body: (_ positions: Range<Int>, _ pixel: Int) -> Void)
+  {
+    var first = positions.lowerBound
+    while first < positions.upperBound {
+      let rest = window.gridWidth - first % window.gridWidth
+      let end = min(first + rest, positions.upperBound)
+      body(first..<end, outputPixel(first))
+      first = end
+    }
+  }
+
+  /// Writes the addresses of the output pixels of some grid positions, in an output whose pixels have
+  /// `stride` floats.
+  func locate(
+    _ positions: Range<Int>, in y: UnsafeMutablePointer<Float>, stride: Int,
+    _ table: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>
+  ) {
+    var entry = table
+    forEachRow(of: positions) { positions, pixel in
+      let first = y + pixel * stride
+      for i in 0..<positions.count { entry[i] = first + i * pixelStep * stride }
+      entry += positions.count
+    }
+  }
+
   /// The one phase of a forward convolution.
   /// - Parameter channels: the channels that one window sees: a group's, or all of a depthwise one.
   static func forward(_ geometry: ConvolutionGeometry, channels: Int, joinsRuns: Bool)
