@@ -3,7 +3,8 @@
 SWIFT ?= swift
 CONFIGURATION ?= release
 # One suite or more of Benchmarks/, and options for them: make bench SUITES=convolution OPTIONS=--quick
-SUITES ?= convolution
+SUITES ?= convolution memory
+PEER_SUITES ?= convolution
 OPTIONS ?=
 # Which tests: make test FILTER=KeelTensorTests
 FILTER ?=
@@ -34,7 +35,7 @@ PEERS = Benchmarks/.venv-peers
 
 bench-peers: dependencies $(PEERS)/installed ## Compares with PyTorch.
 	$(SWIFT) build -c release --package-path Benchmarks --product peer
-	@set -e; for suite in $(SUITES); do \
+	@set -e; for suite in $(PEER_SUITES); do \
 	  $(PEERS)/bin/python Benchmarks/peers/compare.py --suite $$suite $(OPTIONS); \
 	done
 

@@ -14,6 +14,7 @@ let package = Package(
   products: [
     .library(name: "BenchmarkHarness", targets: ["BenchmarkHarness"]),
     .executable(name: "convolution", targets: ["convolution"]),
+    .executable(name: "memory", targets: ["memory"]),
     .executable(name: "peer", targets: ["peer"]),
   ],
   dependencies: [
@@ -29,6 +30,13 @@ let package = Package(
       swiftSettings: settings),
     .executableTarget(
       name: "convolution",
+      dependencies: [
+        "BenchmarkHarness", .product(name: "Keel", package: "Keel"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "memory",
       dependencies: [
         "BenchmarkHarness", .product(name: "Keel", package: "Keel"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -20,8 +20,10 @@ INLINE void listRow(const KeelWindow *w, Position p, long first, long count, lon
                     RowTaps *row) {
   long least = 0, most = 0, n = 0, r = next;
   for (; r < w->runCount && n < LIST; r++) {
-    if (isOutside(p.y * w->stepY + w->runY[r], w->sourceHeight)) continue;
-    row->offset[n] = (w->runY[r] * w->sourceWidth + w->runX[r]) * w->sourceStride;
+    if (isOutside(p.z * w->stepZ + w->runZ[r], w->sourceDepth) ||
+        isOutside(p.y * w->stepY + w->runY[r], w->sourceHeight))
+      continue;
+    row->offset[n] = w->runOffset[r];
     row->weight[n] = r;
     row->x[n] = w->runX[r];
     if (row->x[n] < least) least = row->x[n];

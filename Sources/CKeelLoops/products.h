@@ -22,9 +22,10 @@ typedef struct Block {
   const float *const *from; /* per run, the addresses of all rows */
   long rows;                /* addresses from one run to the next */
   long runs, offset, depth;
-  const float *b;    /* runs × depth × V vectors */
-  const float *next; /* what the next block reads, to be brought into L2 meanwhile */
-  long step;         /* floats to prefetch on by for each of the depth, 0 for a tile that need not */
+  const float *b;    /* runs × depth rows of V vectors, `step` floats apart */
+  const float *next; /* the next block's b, to be brought into L2 meanwhile */
+  long step;
+  long ahead;        /* floats that `next` moves for each of the depth, 0 for a tile that need not */
   long column, columns; /* of the result: the first, and how many there are */
   int add;           /* whether the result holds the sum of earlier blocks */
 } Block;
@@ -53,16 +54,17 @@ INLINE void productTile(const int R, const int V, float *const *to, long row, co
   Vector s[MOST_ROWS][PANEL];
   EACH(r, R) EACH(v, V) s[r][v] = splat(0);
   const float *b = q->b, *next = q->next;
-  const long depth = q->depth, step = q->step;
+  const long depth = q->depth, step = q->step, ahead = q->ahead;
+  if (!q->add) EACH(r, R) EACH(v, V) __builtin_prefetch(to[row + r] + q->column + v * KEEL_WIDTH, 1);
   for (long run = 0; run < q->runs; run++) {
     const float *a[MOST_ROWS];
     EACH(r, R) a[r] = q->from[run * q->rows + row + r] + q->offset;
     for (long k = 0; k < depth; k++) {
       __builtin_prefetch(next, 0, 2);
-      next += step;
+      next += ahead;
       Vector w[PANEL];
       EACH(v, V) w[v] = load(b + v * KEEL_WIDTH);
-      b += V * KEEL_WIDTH;
+      b += step;
       EACH(r, R) {
         Vector x = splat(a[r][k]);
         EACH(v, V) s[r][v] += x * w[v];
@@ -139,49 +141,73 @@ INLINE void anyProductTile(long vectors, long R, float *const *to, long row, con
 /* The depth of a block: its part of a panel, 64 kB at most, stays in L2 for all rows. */
 enum { BLOCK_DEPTH = 256 };
 
-static void productBlock(long vectors, float *const *to, Block q) {
+static void productBlock(long vectors, float *const *to, Block q, long nextStep) {
   /* Tiles of nearly equal size: R or R − 1 rows run at the same speed, a last one of 1 row would not. */
   long tiles = (q.rows + tileRows[vectors] - 1) / tileRows[vectors];
   long size = q.rows / tiles, larger = q.rows % tiles;
   const float *next = q.next;
-  long ahead = q.runs * q.depth * KEEL_WIDTH; /* a cache line (of 64 bytes on AVX-512) for each k */
   for (long t = 0, row = 0; t < tiles; t++) {
     long count = size + (t < larger);
-    q.next = t < vectors ? next + t * ahead : next;
-    q.step = t < vectors ? KEEL_WIDTH : 0;
+    /* The first tiles bring a vector for each of their depth: in order, or of each row that lies apart. */
+    if (t >= vectors) {
+      q.next = next;
+      q.ahead = 0;
+    } else if (nextStep == vectors * KEEL_WIDTH) {
+      q.next = next + t * q.runs * q.depth * KEEL_WIDTH;
+      q.ahead = KEEL_WIDTH;
+    } else {
+      q.next = next + t * KEEL_WIDTH;
+      q.ahead = nextStep;
+    }
     anyProductTile(vectors, count, to, row, &q);
     row += count;
   }
 }
 
+static void copyBlock(float *to, const float *from, long step, long depth, long vectors) {
+  for (long k = 0; k < depth; k++, from += step)
+    for (long v = 0; v < vectors; v++, to += KEEL_WIDTH) store(to, load(from + v * KEEL_WIDTH));
+}
+
 static void windowProduct(float *const *to, const float *const *from, long rows, long runs,
-                          long depth, long offset, const float *b, long column, long columns) {
+                          long depth, long offset, const float *b, long step, long tapStride,
+                          const long *taps, float *copy, long column, long columns) {
   long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH;
   Block q = {.from = from, .rows = rows, .runs = runs, .depth = depth, .column = column,
-             .columns = columns};
-  if (depth > BLOCK_DEPTH) {
+             .columns = columns, .step = step};
+  if (depth > BLOCK_DEPTH || taps) {
     long parts = (depth + BLOCK_DEPTH - 1) / BLOCK_DEPTH;
     long size = (depth + parts - 1) / parts;
     q.runs = 1;
-    for (long run = 0; run < runs; run++)
+    for (long run = 0; run < runs; run++) {
+      const float *own = b + (taps ? taps[run] * tapStride : run * depth * step);
+      const float *following = run + 1 == runs ? own
+                               : b + (taps ? taps[run + 1] * tapStride : (run + 1) * depth * step);
       for (long k = 0; k < depth; k += size) {
+        int isLast = k + size >= depth;
         q.from = from + run * rows;
         q.offset = offset + k;
-        q.depth = k + size < depth ? size : depth - k;
-        q.b = b;
-        q.next = b += q.depth * vectors * KEEL_WIDTH;
-        productBlock(vectors, to, q);
+        q.depth = isLast ? depth - k : size;
+        q.b = own + k * step;
+        q.next = isLast ? following : q.b + size * step;
+        if (copy) {
+          copyBlock(copy, q.b, step, q.depth, vectors);
+          q.b = copy;
+          q.step = vectors * KEEL_WIDTH;
+        }
+        productBlock(vectors, to, q, step);
         q.add = 1;
       }
+    }
   } else {
     long size = BLOCK_DEPTH / depth;
     q.offset = offset;
     for (long run = 0; run < runs; run += size) {
       q.from = from + run * rows;
       q.runs = run + size < runs ? size : runs - run;
-      q.b = b;
-      q.next = b += q.runs * depth * vectors * KEEL_WIDTH;
-      productBlock(vectors, to, q);
+      q.b = b + run * depth * step;
+      q.next = q.b + q.runs * depth * step;
+      productBlock(vectors, to, q, step);
       q.add = 1;
     }
   }

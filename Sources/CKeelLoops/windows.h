@@ -34,28 +34,29 @@ INLINE void zeroFloats(float *to, long channels) {
 
 /* A position of the grid, stepped through in order. */
 typedef struct Position {
-  long image, y, x;
+  long image, z, y, x;
 } Position;
 
 INLINE Position positionAt(const KeelWindow *w, long index) {
-  long perImage = w->gridHeight * w->gridWidth;
-  long rest = index % perImage;
-  return (Position){index / perImage, rest / w->gridWidth, rest % w->gridWidth};
+  long rest = index / w->gridWidth, row = rest / w->gridHeight;
+  return (Position){row / w->gridDepth, row % w->gridDepth, rest % w->gridHeight,
+                    index % w->gridWidth};
 }
 
 INLINE void advance(const KeelWindow *w, Position *p) {
-  if (++p->x == w->gridWidth) {
-    p->x = 0;
-    if (++p->y == w->gridHeight) {
-      p->y = 0;
-      p->image++;
-    }
-  }
+  if (++p->x < w->gridWidth) return;
+  p->x = 0;
+  if (++p->y < w->gridHeight) return;
+  p->y = 0;
+  if (++p->z < w->gridDepth) return;
+  p->z = 0;
+  p->image++;
 }
 
 /* Where the pixel at the steps of a position is, outside the source or not: floats from its start. */
 INLINE long centerOffset(const KeelWindow *w, Position p) {
-  return ((p.image * w->sourceHeight + p.y * w->stepY) * w->sourceWidth + p.x * w->stepX) *
+  long plane = p.image * w->sourceDepth + p.z * w->stepZ;
+  return ((plane * w->sourceHeight + p.y * w->stepY) * w->sourceWidth + p.x * w->stepX) *
          w->sourceStride;
 }
 
@@ -64,52 +65,54 @@ INLINE int isOutside(long coordinate, long extent) {
 }
 
 /* One gathered row where some taps lie outside the source. */
-INLINE float *gatherEdge(float *to, const float *image, const KeelWindow *w, Position p) {
+INLINE void gatherEdge(float *to, const float *source, long center, const KeelWindow *w,
+                         Position p) {
   for (long r = 0; r < w->runCount; r++) {
     long taps = w->runTaps[r];
-    long y = p.y * w->stepY + w->runY[r];
     long x = p.x * w->stepX + w->runX[r];
     long low = x < 0 ? -x : 0;
     long high = w->sourceWidth - x < taps ? w->sourceWidth - x : taps;
-    if (y < 0 || y >= w->sourceHeight || high <= low) {
+    if (isOutside(p.z * w->stepZ + w->runZ[r], w->sourceDepth) ||
+        isOutside(p.y * w->stepY + w->runY[r], w->sourceHeight) || high <= low) {
       zeroFloats(to, taps * w->channels);
     } else {
       if (low > 0) zeroFloats(to, low * w->channels);
-      copyFloats(to + low * w->channels, image + (y * w->sourceWidth + x + low) * w->sourceStride,
+      copyFloats(to + low * w->channels, source + (center + w->runOffset[r] + low * w->sourceStride),
                  (high - low) * w->channels);
       if (high < taps) zeroFloats(to + high * w->channels, (taps - high) * w->channels);
     }
     to += taps * w->channels;
   }
-  return to;
 }
 
-static void gather(float *columns, const float *source, const KeelWindow *window, long first,
-                   long count) {
+static void gather(float *columns, long stride, const float *source, const KeelWindow *window,
+                   long first, long count) {
   const KeelWindow w = *window;
-  /* The positions whose windows lie inside: rows top..bottom, columns left..right of the source. */
-  long top = 0, bottom = 0, left = 0, right = 0;
+  /* The positions whose windows lie inside: planes front..back, rows top..bottom, columns left..right of
+     the source. */
+  long front = 0, back = 0, top = 0, bottom = 0, left = 0, right = 0;
   for (long r = 0; r < w.runCount; r++) {
+    if (w.runZ[r] < front) front = w.runZ[r];
+    if (w.runZ[r] > back) back = w.runZ[r];
     if (w.runY[r] < top) top = w.runY[r];
     if (w.runY[r] > bottom) bottom = w.runY[r];
     if (w.runX[r] < left) left = w.runX[r];
     if (w.runX[r] + w.runTaps[r] - 1 > right) right = w.runX[r] + w.runTaps[r] - 1;
   }
   Position p = positionAt(&w, first);
-  float *to = columns;
   for (long i = 0; i < count; i++) {
-    const float *image = source + p.image * w.sourceHeight * w.sourceWidth * w.sourceStride;
-    long y = p.y * w.stepY, x = p.x * w.stepX;
-    if (y + top >= 0 && y + bottom < w.sourceHeight && x + left >= 0 &&
-        x + right < w.sourceWidth) {
-      const float *center = image + (y * w.sourceWidth + x) * w.sourceStride;
+    float *to = columns + i * stride;
+    long center = centerOffset(&w, p);
+    long z = p.z * w.stepZ, y = p.y * w.stepY, x = p.x * w.stepX;
+    if (z + front >= 0 && z + back < w.sourceDepth && y + top >= 0 &&
+        y + bottom < w.sourceHeight && x + left >= 0 && x + right < w.sourceWidth) {
       for (long r = 0; r < w.runCount; r++) {
         long length = w.runTaps[r] * w.channels;
-        copyRun(to, center + (w.runY[r] * w.sourceWidth + w.runX[r]) * w.sourceStride, length);
+        copyRun(to, source + (center + w.runOffset[r]), length);
         to += length;
       }
     } else {
-      to = gatherEdge(to, image, &w, p);
+      gatherEdge(to, source, center, &w, p);
     }
     advance(&w, &p);
   }
@@ -128,11 +131,12 @@ static void locate(const float **table, long stride, const float *source, const 
       const float **to = table + r * stride + i;
       long run = firstRun + r;
       long x = p.x * w.stepX + w.runX[run], width = w.sourceWidth - w.runTaps[run];
-      if (isOutside(p.y * w.stepY + w.runY[run], w.sourceHeight)) {
+      if (isOutside(p.z * w.stepZ + w.runZ[run], w.sourceDepth) ||
+          isOutside(p.y * w.stepY + w.runY[run], w.sourceHeight)) {
         for (long j = 0; j < length; j++) to[j] = zeros;
         continue;
       }
-      const float *from = source + (center + (w.runY[run] * w.sourceWidth + w.runX[run]) * w.sourceStride);
+      const float *from = source + (center + w.runOffset[run]);
       long low = 0, high = length;
       for (; low < length && x + low * w.stepX < 0; low++) to[low] = zeros;
       for (; high > low && x + (high - 1) * w.stepX > width; high--) to[high - 1] = zeros;
@@ -157,14 +161,15 @@ typedef struct Taps {
 
 /* Lists taps from run `next` on. Windows used here have runs of one tap each. */
 INLINE void listTaps(const KeelWindow *w, Position p, long next, Taps *taps) {
-  long image = p.image * w->sourceHeight * w->sourceWidth;
+  long center = centerOffset(w, p);
   taps->count = 0;
   long r = next;
   for (; r < w->runCount && taps->count < LIST; r++) {
-    long y = p.y * w->stepY + w->runY[r];
-    long x = p.x * w->stepX + w->runX[r];
-    if (y < 0 || y >= w->sourceHeight || x < 0 || x >= w->sourceWidth) continue;
-    taps->offset[taps->count] = (image + y * w->sourceWidth + x) * w->sourceStride;
+    if (isOutside(p.y * w->stepY + w->runY[r], w->sourceHeight) ||
+        isOutside(p.x * w->stepX + w->runX[r], w->sourceWidth) ||
+        isOutside(p.z * w->stepZ + w->runZ[r], w->sourceDepth))
+      continue;
+    taps->offset[taps->count] = center + w->runOffset[r];
     taps->number[taps->count] = r;
     taps->count++;
   }

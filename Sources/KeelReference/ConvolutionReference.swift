@@ -3,7 +3,7 @@ import KeelTensor
 /// Convolution and its gradients, tap by tap.
 ///
 /// One tap joins an output position (n, i, j), an offset (u, v) of the kernel and the input position
-/// (n, i·s + u·d − p, j·s + v·d − p); taps that fall into the padding join nothing. The three passes
+/// (n, i·s + u·d − p, j·s + v·d − p), likewise with one axis or three; taps that fall into the padding join nothing. The three passes
 /// walk the same taps:
 ///
 /// - forward: y[o] += Σ_c weight[o, u, v, c]·x[q·Cin/G + c],
@@ -12,7 +12,7 @@ import KeelTensor
 ///
 /// each for all o, with q = ⌊o / (Cout/G)⌋.
 internal enum ConvolutionReference {
-  /// x N×H×W×Cin, weight Cout×kH×kW×(Cin/G) → y N×H′×W′×Cout.
+  /// x, weight → y, of the shapes that the geometry says.
   static func forward(_ x: DoubleTensor, _ weight: DoubleTensor, _ geometry: ConvolutionGeometry)
     -> DoubleTensor
   {
@@ -31,7 +31,7 @@ internal enum ConvolutionReference {
     }
   }
 
-  /// dy N×H′×W′×Cout, weight → dx N×H×W×Cin.
+  /// dy, weight → dx.
   static func inputGradient(
     _ dy: DoubleTensor, _ weight: DoubleTensor, _ geometry: ConvolutionGeometry
   ) -> DoubleTensor {
@@ -50,7 +50,7 @@ internal enum ConvolutionReference {
     }
   }
 
-  /// x, dy → dWeight Cout×kH×kW×(Cin/G).
+  /// x, dy → dWeight.
   static func weightGradient(
     _ x: DoubleTensor, _ dy: DoubleTensor, _ geometry: ConvolutionGeometry
   ) -> DoubleTensor {
@@ -79,13 +79,12 @@ internal enum ConvolutionReference {
     let input: Int
     /// Where channel 0 of the output position stands in y.
     let output: Int
-    /// u·kW + v.
+    /// (t·kH + u)·kW + v.
     let offset: Int
 
     /// Where the weights of output channel o at this offset stand.
     func weight(_ o: Int, _ geometry: ConvolutionGeometry) -> Int {
-      (o * geometry.height.window * geometry.width.window + offset)
-        * geometry.inputChannelsPerGroup
+      (o * geometry.tapCount + offset) * geometry.inputChannelsPerGroup
     }
   }
 
@@ -94,23 +93,26 @@ internal enum ConvolutionReference {
   private static func forEachTap(
     _ geometry: ConvolutionGeometry, _ batch: Int, _ body: (Tap) -> Void
   ) {
-    let (height, width) = (geometry.height, geometry.width)
+    let (depth, height, width) = (geometry.depth, geometry.height, geometry.width)
+    let (planes, rows, columns) = (depth.insideTaps, height.insideTaps, width.insideTaps)
+    var output = 0
     for n in 0..<batch {
-      for i in 0..<height.output {
-        for j in 0..<width.output {
-          for u in 0..<height.window {
-            let row = i * height.stride + u * height.dilation - height.paddingBefore
-            guard row >= 0, row < height.input else { continue }
-            for v in 0..<width.window {
-              let column = j * width.stride + v * width.dilation - width.paddingBefore
-              guard column >= 0, column < width.input else { continue }
-              body(
-                Tap(
-                  input: ((n * height.input + row) * width.input + column)
-                    * geometry.inputChannels,
-                  output: ((n * height.output + i) * width.output + j) * geometry.outputChannels,
-                  offset: u * width.window + v))
+      for k in 0..<depth.output {
+        for i in 0..<height.output {
+          for j in 0..<width.output {
+            for (t, plane) in planes[k] {
+              for (u, row) in rows[i] {
+                for (v, column) in columns[j] {
+                  let input =
+                    ((n * depth.input + plane) * height.input + row) * width.input + column
+                  body(
+                    Tap(
+                      input: input * geometry.inputChannels, output: output,
+                      offset: (t * height.window + u) * width.window + v))
+                }
+              }
             }
+            output += geometry.outputChannels
           }
         }
       }

@@ -2,7 +2,7 @@ import KeelTensor
 
 /// Pooling and its gradients, window by window.
 internal enum PoolingReference {
-  /// x N×H×W×C → y N×H′×W′×C.
+  /// x → y, of the shapes that the geometry says.
   static func forward(_ x: DoubleTensor, _ geometry: PoolingGeometry) -> DoubleTensor {
     let batch = x.shape[0]
     return DoubleTensor(summing: geometry.outputShape(batch: batch)) { y in
@@ -23,7 +23,7 @@ internal enum PoolingReference {
     }
   }
 
-  /// dy N×H′×W′×C, x → dx: each window's gradient goes to its maximum; overlapping windows add up.
+  /// dy, x → dx: each window's gradient goes to its maximum; overlapping windows add up.
   static func maximumGradient(_ dy: DoubleTensor, x: DoubleTensor, _ geometry: PoolingGeometry)
     -> DoubleTensor
   {
@@ -39,7 +39,7 @@ internal enum PoolingReference {
     }
   }
 
-  /// dy N×H′×W′×C → dx: each window's gradient is spread evenly.
+  /// dy → dx: each window's gradient is spread evenly.
   static func averageGradient(
     _ dy: DoubleTensor, _ geometry: PoolingGeometry, countsPadding: Bool
   ) -> DoubleTensor {
@@ -107,7 +107,7 @@ internal enum PoolingReference {
   private static func divisor(_ geometry: PoolingGeometry, _ count: Int, _ countsPadding: Bool)
     -> Double
   {
-    Double(countsPadding ? geometry.height.window * geometry.width.window : count)
+    Double(countsPadding ? geometry.tapCount : count)
   }
 
   /// Calls a closure for each window with where channel 0 of its output stands, and channel 0 of each
@@ -115,21 +115,26 @@ internal enum PoolingReference {
   private static func forEachWindow(
     _ geometry: PoolingGeometry, _ batch: Int, _ body: (_ output: Int, _ inputs: [Int]) -> Void
   ) {
-    let (height, width) = (geometry.height, geometry.width)
+    let (depth, height, width) = (geometry.depth, geometry.height, geometry.width)
+    let (planes, rows, columns) = (depth.insideTaps, height.insideTaps, width.insideTaps)
+    var output = 0
     for n in 0..<batch {
-      for i in 0..<height.output {
-        for j in 0..<width.output {
-          var inputs: [Int] = []
-          for u in 0..<height.window {
-            let row = i * height.stride + u * height.dilation - height.paddingBefore
-            for v in 0..<width.window {
-              let column = j * width.stride + v * width.dilation - width.paddingBefore
-              if row >= 0, row < height.input, column >= 0, column < width.input {
-                inputs.append(((n * height.input + row) * width.input + column) * geometry.channels)
+      for k in 0..<depth.output {
+        for i in 0..<height.output {
+          for j in 0..<width.output {
+            var inputs: [Int] = []
+            for (_, plane) in planes[k] {
+              for (_, row) in rows[i] {
+                for (_, column) in columns[j] {
+                  let input =
+                    ((n * depth.input + plane) * height.input + row) * width.input + column
+                  inputs.append(input * geometry.channels)
+                }
               }
             }
+            body(output, inputs)
+            output += geometry.channels
           }
-          body(((n * height.output + i) * width.output + j) * geometry.channels, inputs)
         }
       }
     }

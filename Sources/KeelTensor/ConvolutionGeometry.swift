@@ -1,16 +1,15 @@
-/// The one checked description of a 2-D convolution, which drives the forward pass, both gradients,
-/// the counts and the workspace.
+/// The one checked description of a convolution over one, two or three axes, which drives the forward
+/// pass, both gradients, the transposed convolution, the counts and the workspace.
 ///
 /// "Convolution" is cross-correlation, as everywhere in the field:
 /// y[n, i, j, o] = bias[o] + Σ_{u, v, c} weight[o, u, v, c] · x[n, i·s + u·d − p, j·s + v·d − p, q·Cin/G + c],
-/// with q = ⌊o / (Cout/G)⌋, and x zero outside its extents.
+/// with q = ⌊o / (Cout/G)⌋, and x zero outside its extents; likewise with one axis or three.
 ///
-/// Shapes: x N×H×W×Cin, weight Cout×kH×kW×(Cin/G), bias Cout, y N×H′×W′×Cout.
-public struct ConvolutionGeometry: Hashable, Sendable {
-  /// The vertical axis.
-  public let height: SpatialAxis
-  /// The horizontal axis.
-  public let width: SpatialAxis
+/// Shapes: x N×[D×]H×W×Cin, weight Cout×[kD×]kH×kW×(Cin/G), bias Cout, y N×[D′×]H′×W′×Cout; sequences
+/// are N×L×Cin with weight Cout×k×(Cin/G).
+public struct ConvolutionGeometry: Hashable, Sendable, SpatialGeometry {
+  /// The axes of the window.
+  public let spatial: SpatialAxes
   /// Cin.
   public let inputChannels: Int
   /// Cout.
@@ -19,12 +18,14 @@ public struct ConvolutionGeometry: Hashable, Sendable {
   public let groups: Int
 
   /// Checks and keeps a geometry.
-  /// - Throws: `KeelError` of kind `argument` for channel counts or groups below 1, channel counts from
-  ///   2³¹ on, and groups that do not divide the channels.
+  /// - Parameter axes: one to three axes, outermost first.
+  /// - Throws: `KeelError` of kind `argument` for another number of axes, channel counts or groups below
+  ///   1, channel counts from 2³¹ on, and groups that do not divide the channels.
   public init(
-    height: SpatialAxis, width: SpatialAxis, inputChannels: Int, outputChannels: Int,
-    groups: Int = 1, place: String = "convolution"
+    axes: [SpatialAxis], inputChannels: Int, outputChannels: Int, groups: Int = 1,
+    place: String = "convolution"
   ) throws(KeelError) {
+    spatial = try SpatialAxes(axes, place: place)
     for (what, value) in [
       ("input channels", inputChannels), ("output channels", outputChannels), ("groups", groups),
     ] where value < 1 {
@@ -40,14 +41,23 @@ public struct ConvolutionGeometry: Hashable, Sendable {
         .argument, at: place, expected: "groups that divide input and output channels",
         found: "\(groups) groups for \(inputChannels) and \(outputChannels) channels")
     }
-    self.height = height
-    self.width = width
     self.inputChannels = inputChannels
     self.outputChannels = outputChannels
     self.groups = groups
   }
 
-  /// Makes the geometry of a square or rectangular kernel with equal padding on both sides.
+  /// Makes the geometry of images.
+  /// - Throws: as the full initializer.
+  public init(
+    height: SpatialAxis, width: SpatialAxis, inputChannels: Int, outputChannels: Int,
+    groups: Int = 1, place: String = "convolution"
+  ) throws(KeelError) {
+    try self.init(
+      axes: [height, width], inputChannels: inputChannels, outputChannels: outputChannels,
+      groups: groups, place: place)
+  }
+
+  /// Makes the geometry of images with equal padding on both sides.
   /// - Throws: as the full initializer and `SpatialAxis`.
   public init(
     inputHeight: Int, inputWidth: Int, inputChannels: Int, outputChannels: Int,
@@ -68,53 +78,48 @@ public struct ConvolutionGeometry: Hashable, Sendable {
   public var inputChannelsPerGroup: Int { inputChannels / groups }
   /// Cout / G.
   public var outputChannelsPerGroup: Int { outputChannels / groups }
-  /// K: the length of the sum behind one output, kH·kW·Cin/G.
-  public var reductionLength: Int { height.window * width.window * inputChannelsPerGroup }
-  /// H·W.
-  public var inputPositions: Int { height.input * width.input }
-  /// H′·W′.
-  public var outputPositions: Int { height.output * width.output }
-  /// The shape of the weight, Cout×kH×kW×(Cin/G).
+  /// K: the length of the sum behind one output, [kD·]kH·kW·Cin/G.
+  public var reductionLength: Int { tapCount * inputChannelsPerGroup }
+  /// The shape of the weight, Cout×[kD×]kH×kW×(Cin/G).
   public var weightShape: Shape {
-    [outputChannels, height.window, width.window, inputChannelsPerGroup]
+    Shape([outputChannels] + axes.map(\.window) + [inputChannelsPerGroup])
   }
   /// Whether every group has one input and one output channel.
   public var isDepthwise: Bool { groups == inputChannels && groups == outputChannels && groups > 1 }
   /// Whether the convolution is a linear map of each position by itself: 1×1, stride 1, no padding.
-  public var isPointwise: Bool {
-    [height, width].allSatisfy {
-      $0.window == 1 && $0.stride == 1 && $0.paddingBefore == 0 && $0.paddingAfter == 0
-    }
-  }
-  /// Multiply-adds of one image, padding counted: Cout·H′·W′·K.
+  public var isPointwise: Bool { depth.isPointwise && height.isPointwise && width.isPointwise }
+  /// Multiply-adds of one image, padding counted: Cout·[D′·]H′·W′·K.
   public var multiplyAddsPerImage: Int { outputChannels * outputPositions * reductionLength }
   /// Weights without bias: Cout·K.
   public var weightCount: Int { outputChannels * reductionLength }
+  /// Weights, and Cout biases where there is a bias.
+  public func parameterCount(bias: Bool) -> Int { weightCount + (bias ? outputChannels : 0) }
 
   /// The shape of the input for a batch.
-  public func inputShape(batch: Int) -> Shape { [batch, height.input, width.input, inputChannels] }
+  public func inputShape(batch: Int) -> Shape {
+    Shape([batch] + axes.map(\.input) + [inputChannels])
+  }
   /// The shape of the output for a batch.
   public func outputShape(batch: Int) -> Shape {
-    [batch, height.output, width.output, outputChannels]
+    Shape([batch] + axes.map(\.output) + [outputChannels])
   }
 }
 
 extension ConvolutionGeometry: CustomStringConvertible {
   /// For example `3×3 64→128 on 56×56, stride 2`.
   public var description: String {
-    var text = "\(height.window)×\(width.window) \(inputChannels)→\(outputChannels)"
-    text += " on \(height.input)×\(width.input)"
-    if height.stride != 1 || width.stride != 1 {
-      text += ", stride " + pair(height.stride, width.stride)
+    func joined(_ numbers: [Int]) -> String { numbers.map(String.init).joined(separator: "×") }
+    func short(_ numbers: [Int]) -> String {
+      Set(numbers).count == 1 ? "\(numbers[0])" : joined(numbers)
     }
-    if height.dilation != 1 || width.dilation != 1 {
-      text += ", dilation " + pair(height.dilation, width.dilation)
-    }
+    let (strides, dilations) = (axes.map(\.stride), axes.map(\.dilation))
+    var text = "\(joined(axes.map(\.window))) \(inputChannels)→\(outputChannels)"
+    text += " on \(joined(axes.map(\.input)))"
+    if strides.contains(where: { $0 != 1 }) { text += ", stride " + short(strides) }
+    if dilations.contains(where: { $0 != 1 }) { text += ", dilation " + short(dilations) }
     if groups != 1 { text += ", groups \(groups)" }
     return text
   }
-
-  private func pair(_ a: Int, _ b: Int) -> String { a == b ? "\(a)" : "\(a)×\(b)" }
 }
 
 extension ConvolutionGeometry {

@@ -1,5 +1,7 @@
-/// The one checked description of a 2-D pooling, which drives both passes.
-public struct PoolingGeometry: Hashable, Sendable {
+/// The one checked description of a pooling over one, two or three axes, which drives both passes.
+///
+/// Shapes: x N×[D×]H×W×C, y N×[D′×]H′×W′×C; sequences are N×L×C.
+public struct PoolingGeometry: Hashable, Sendable, SpatialGeometry {
   /// What is made of a window.
   public enum Kind: Hashable, Sendable {
     /// The largest element; padding counts as −∞; NaN wins; the first of equals gets the gradient.
@@ -10,28 +12,29 @@ public struct PoolingGeometry: Hashable, Sendable {
 
   /// What is made of a window.
   public let kind: Kind
-  /// The vertical axis.
-  public let height: SpatialAxis
-  /// The horizontal axis.
-  public let width: SpatialAxis
+  /// The axes of the window.
+  public let spatial: SpatialAxes
   /// The number of channels, which pooling leaves alone.
   public let channels: Int
 
   /// Checks and keeps a geometry.
-  /// - Throws: `KeelError` of kind `argument` for a channel count below 1, padding of more than half
-  ///   the window (a window could then lie in the padding alone), or a dilated window whose taps all do.
+  /// - Parameter axes: one to three axes, outermost first.
+  /// - Throws: `KeelError` of kind `argument` for another number of axes, a channel count below 1,
+  ///   padding of more than half the window (a window could then lie in the padding alone), or a dilated
+  ///   window whose taps all do.
   public init(
-    _ kind: Kind, height: SpatialAxis, width: SpatialAxis, channels: Int, place: String = "pooling"
+    _ kind: Kind, axes: [SpatialAxis], channels: Int, place: String = "pooling"
   ) throws(KeelError) {
+    spatial = try SpatialAxes(axes, place: place)
     guard channels >= 1 else {
       throw KeelError(.argument, at: place, expected: "channels at least 1", found: "\(channels)")
     }
-    for axis in [height, width] where max(axis.paddingBefore, axis.paddingAfter) * 2 > axis.extent {
+    for axis in axes where max(axis.paddingBefore, axis.paddingAfter) * 2 > axis.extent {
       throw KeelError(
         .argument, at: place, expected: "padding of at most half the window of \(axis.extent)",
         found: "\(max(axis.paddingBefore, axis.paddingAfter))")
     }
-    for axis in [height, width] where axis.dilation > 1 {
+    for axis in axes where axis.dilation > 1 {
       for position in 0..<axis.output {
         let first = position * axis.stride - axis.paddingBefore
         let taps = (0..<axis.window).map { first + $0 * axis.dilation }
@@ -43,9 +46,15 @@ public struct PoolingGeometry: Hashable, Sendable {
       }
     }
     self.kind = kind
-    self.height = height
-    self.width = width
     self.channels = channels
+  }
+
+  /// Makes the geometry of images.
+  /// - Throws: as the full initializer.
+  public init(
+    _ kind: Kind, height: SpatialAxis, width: SpatialAxis, channels: Int, place: String = "pooling"
+  ) throws(KeelError) {
+    try self.init(kind, axes: [height, width], channels: channels, place: place)
   }
 
   /// Makes the geometry of a window with equal padding on both sides.
@@ -66,7 +75,7 @@ public struct PoolingGeometry: Hashable, Sendable {
   }
 
   /// The shape of the input for a batch.
-  public func inputShape(batch: Int) -> Shape { [batch, height.input, width.input, channels] }
+  public func inputShape(batch: Int) -> Shape { Shape([batch] + axes.map(\.input) + [channels]) }
   /// The shape of the output for a batch.
-  public func outputShape(batch: Int) -> Shape { [batch, height.output, width.output, channels] }
+  public func outputShape(batch: Int) -> Shape { Shape([batch] + axes.map(\.output) + [channels]) }
 }

@@ -50,6 +50,18 @@ public struct SpatialAxis: Hashable, Sendable {
     }
   }
 
+  /// An axis of one position and a window of one tap: stands for an axis that is not there.
+  public static let trivial = SpatialAxis()
+
+  private init() {
+    (input, window, stride, paddingBefore, paddingAfter, dilation) = (1, 1, 1, 0, 0, 1)
+  }
+
+  /// Whether every output is made from the input at its own position alone.
+  public var isPointwise: Bool {
+    window == 1 && stride == 1 && paddingBefore == 0 && paddingAfter == 0
+  }
+
   /// The input positions that a window spans: dilation·(window − 1) + 1.
   public var extent: Int { dilation * (window - 1) + 1 }
 

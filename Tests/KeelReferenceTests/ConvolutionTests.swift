@@ -10,49 +10,66 @@ import Testing
   @Test(arguments: PrimitiveCase.convolutionGeometries.indices)
   func equalsTheDefinition(index: Int) throws {
     let geometry = PrimitiveCase.convolutionGeometries[index].geometry
-    let (height, width) = (geometry.height, geometry.width)
+    let (depth, height, width) = (geometry.depth, geometry.height, geometry.width)
     let (groupInputs, groupOutputs) = (
       geometry.inputChannelsPerGroup, geometry.outputChannelsPerGroup
     )
     func whole(_ i: Int) -> Double { Double((i * 7 + i * i % 5) % 11 - 5) }
-    func x(_ n: Int, _ c: Int, _ row: Int, _ column: Int) -> Double {
-      guard (0..<height.input).contains(row), (0..<width.input).contains(column) else { return 0 }
-      return whole(((n * geometry.inputChannels + c) * height.input + row) * width.input + column)
+    func x(_ n: Int, _ c: Int, _ plane: Int, _ row: Int, _ column: Int) -> Double {
+      guard (0..<depth.input).contains(plane), (0..<height.input).contains(row),
+        (0..<width.input).contains(column)
+      else { return 0 }
+      let channel = n * geometry.inputChannels + c
+      return whole(((channel * depth.input + plane) * height.input + row) * width.input + column)
     }
-    func weight(_ o: Int, _ c: Int, _ u: Int, _ v: Int) -> Double {
-      whole(3 + ((o * groupInputs + c) * height.window + u) * width.window + v)
+    func weight(_ o: Int, _ c: Int, _ t: Int, _ u: Int, _ v: Int) -> Double {
+      let row = ((o * groupInputs + c) * depth.window + t) * height.window + u
+      return whole(3 + row * width.window + v)
+    }
+    func position(_ axis: SpatialAxis, _ output: Int, _ tap: Int) -> Int {
+      output * axis.stride + tap * axis.dilation - axis.paddingBefore
     }
     var expected: [Double] = []
     for n in 0..<2 {
       for o in 0..<geometry.outputChannels {
-        for i in 0..<height.output {
-          for j in 0..<width.output {
-            var sum = 0.0
-            for c in 0..<groupInputs {
-              for u in 0..<height.window {
-                for v in 0..<width.window {
-                  sum +=
-                    weight(o, c, u, v)
-                    * x(
-                      n, o / groupOutputs * groupInputs + c,
-                      i * height.stride + u * height.dilation - height.paddingBefore,
-                      j * width.stride + v * width.dilation - width.paddingBefore)
+        for k in 0..<depth.output {
+          for i in 0..<height.output {
+            for j in 0..<width.output {
+              var sum = 0.0
+              for c in 0..<groupInputs {
+                for t in 0..<depth.window {
+                  for u in 0..<height.window {
+                    for v in 0..<width.window {
+                      sum +=
+                        weight(o, c, t, u, v)
+                        * x(
+                          n, o / groupOutputs * groupInputs + c, position(depth, k, t),
+                          position(height, i, u), position(width, j, v))
+                    }
+                  }
                 }
               }
+              expected.append(sum)
             }
-            expected.append(sum)
           }
         }
       }
     }
     let input = try DoubleTensor(
       nchw: (0..<geometry.inputShape(batch: 2).elementCount).map(whole), batch: 2,
-      channels: geometry.inputChannels, height: height.input, width: width.input)
+      channels: geometry.inputChannels, height: depth.input * height.input, width: width.input)
     let filters = try DoubleTensor(
       nchw: (0..<geometry.weightCount).map { whole(3 + $0) }, batch: geometry.outputChannels,
-      channels: groupInputs, height: height.window, width: width.window)
-    let y = try evaluate(.convolution(geometry, Epilogue()), [input, filters])[0]
-    #expect(y.nchw == expected)
+      channels: groupInputs, height: depth.window * height.window, width: width.window)
+    let y = try evaluate(
+      .convolution(geometry, Epilogue()),
+      [
+        input.reshaped(to: geometry.inputShape(batch: 2)),
+        filters.reshaped(to: geometry.weightShape),
+      ])[0]
+    let rows = depth.output * height.output
+    #expect(
+      try y.reshaped(to: [2, rows, width.output, geometry.outputChannels]).nchw == expected)
   }
 
   @Test func epilogueAddsBiasThenResidualThenActivates() throws {

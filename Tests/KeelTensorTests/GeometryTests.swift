@@ -86,6 +86,8 @@ private func axis(
       geometry.outputShape(batch: 2) == [2, counts.output, counts.output, counts.channels.output])
     #expect(geometry.weightCount + geometry.outputChannels == counts.parameters, "\(counts.name)")
     #expect(geometry.multiplyAddsPerImage == counts.multiplyAdds, "\(counts.name)")
+    #expect(geometry.parameterCount(bias: true) == counts.parameters)
+    #expect(geometry.parameterCount(bias: false) == geometry.weightCount)
     #expect(geometry.weightShape.elementCount == geometry.weightCount)
   }
 

@@ -64,33 +64,71 @@ extension PrimitiveCase {
         dilation: dilation)
     }
     func geometry(
-      _ height: SpatialAxis, _ width: SpatialAxis, _ inputs: Int, _ outputs: Int, groups: Int = 1
+      _ axes: SpatialAxis..., channels: (Int, Int), groups: Int = 1
     ) -> ConvolutionGeometry {
       try! ConvolutionGeometry(
-        height: height, width: width, inputChannels: inputs, outputChannels: outputs,
-        groups: groups)
+        axes: axes, inputChannels: channels.0, outputChannels: channels.1, groups: groups)
     }
     return [
-      ("3×3, padding 1", geometry(axis(5, 3, 1, 1, 1), axis(4, 3, 1, 1, 1), 3, 4)),
-      ("3×3, no padding", geometry(axis(4, 3), axis(5, 3), 2, 3)),
-      ("3×3, stride 2, padding 1", geometry(axis(6, 3, 2, 1, 1), axis(7, 3, 2, 1, 1), 3, 2)),
-      ("stride 3 that leaves rows out", geometry(axis(6, 2, 3), axis(7, 2, 3), 2, 2)),
-      ("asymmetric padding", geometry(axis(4, 3, 2, 0, 1), axis(5, 3, 2, 2, 0), 2, 3)),
-      ("dilation 2", geometry(axis(6, 3, 1, 2, 2, 2), axis(7, 3, 1, 2, 2, 2), 2, 2)),
-      ("stride 3, dilation 2", geometry(axis(9, 3, 3, 2, 2, 2), axis(8, 3, 3, 2, 2, 2), 2, 2)),
-      ("2 groups, stride 2", geometry(axis(5, 3, 2, 1, 1), axis(5, 3, 2, 1, 1), 4, 6, groups: 2)),
-      ("depthwise", geometry(axis(5, 3, 1, 1, 1), axis(4, 3, 1, 1, 1), 5, 5, groups: 5)),
+      ("3×3, padding 1", geometry(axis(5, 3, 1, 1, 1), axis(4, 3, 1, 1, 1), channels: (3, 4))),
+      ("3×3, no padding", geometry(axis(4, 3), axis(5, 3), channels: (2, 3))),
+      (
+        "3×3, stride 2, padding 1",
+        geometry(axis(6, 3, 2, 1, 1), axis(7, 3, 2, 1, 1), channels: (3, 2))
+      ),
+      ("stride 3 that leaves rows out", geometry(axis(6, 2, 3), axis(7, 2, 3), channels: (2, 2))),
+      ("asymmetric padding", geometry(axis(4, 3, 2, 0, 1), axis(5, 3, 2, 2, 0), channels: (2, 3))),
+      ("dilation 2", geometry(axis(6, 3, 1, 2, 2, 2), axis(7, 3, 1, 2, 2, 2), channels: (2, 2))),
+      (
+        "stride 3, dilation 2",
+        geometry(axis(9, 3, 3, 2, 2, 2), axis(8, 3, 3, 2, 2, 2), channels: (2, 2))
+      ),
+      (
+        "2 groups, stride 2",
+        geometry(axis(5, 3, 2, 1, 1), axis(5, 3, 2, 1, 1), channels: (4, 6), groups: 2)
+      ),
+      (
+        "depthwise", geometry(axis(5, 3, 1, 1, 1), axis(4, 3, 1, 1, 1), channels: (5, 5), groups: 5)
+      ),
       (
         "depthwise with multiplier 2, stride 2",
-        geometry(axis(5, 3, 2, 1, 1), axis(5, 3, 2, 1, 1), 3, 6, groups: 3)
+        geometry(axis(5, 3, 2, 1, 1), axis(5, 3, 2, 1, 1), channels: (3, 6), groups: 3)
       ),
-      ("1×1", geometry(axis(3, 1), axis(4, 1), 5, 3)),
-      ("1×1, stride 2", geometry(axis(5, 1, 2), axis(4, 1, 2), 3, 4)),
-      ("1×1, padding 1", geometry(axis(3, 1, 1, 1, 1), axis(2, 1, 1, 1, 1), 2, 3)),
-      ("2×2", geometry(axis(4, 2), axis(3, 2), 3, 3)),
-      ("1×5, non-square", geometry(axis(3, 1), axis(6, 5, 1, 2, 2), 2, 3)),
-      ("5×2, strides 2×1", geometry(axis(7, 5, 2, 1, 2), axis(4, 2, 1, 1, 0), 2, 2)),
-      ("one position", geometry(axis(3, 3), axis(3, 3), 2, 4)),
+      ("1×1", geometry(axis(3, 1), axis(4, 1), channels: (5, 3))),
+      ("1×1, stride 2", geometry(axis(5, 1, 2), axis(4, 1, 2), channels: (3, 4))),
+      ("1×1, padding 1", geometry(axis(3, 1, 1, 1, 1), axis(2, 1, 1, 1, 1), channels: (2, 3))),
+      ("2×2", geometry(axis(4, 2), axis(3, 2), channels: (3, 3))),
+      ("1×5, non-square", geometry(axis(3, 1), axis(6, 5, 1, 2, 2), channels: (2, 3))),
+      ("5×2, strides 2×1", geometry(axis(7, 5, 2, 1, 2), axis(4, 2, 1, 1, 0), channels: (2, 2))),
+      ("one position", geometry(axis(3, 3), axis(3, 3), channels: (2, 4))),
+      ("1-D, window 3", geometry(axis(7, 3, 1, 1, 1), channels: (3, 4))),
+      ("1-D, stride 2, padding 0+2", geometry(axis(8, 4, 2, 0, 2), channels: (2, 3))),
+      (
+        "1-D, stride 3, dilation 2, 2 groups",
+        geometry(axis(11, 3, 3, 3, 1, 2), channels: (4, 2), groups: 2)
+      ),
+      ("1-D, depthwise, causal", geometry(axis(6, 3, 1, 4, 0, 2), channels: (5, 5), groups: 5)),
+      ("1-D, window 1", geometry(axis(5, 1), channels: (3, 4))),
+      (
+        "3-D, window 3×3×3",
+        geometry(axis(3, 3, 1, 1, 1), axis(4, 3, 1, 1, 1), axis(3, 3, 1, 1, 1), channels: (2, 3))
+      ),
+      (
+        "3-D, stride 2, padding 1+0",
+        geometry(axis(4, 2, 2, 1, 0), axis(5, 3, 2, 1, 0), axis(4, 3, 2, 0, 1), channels: (2, 2))
+      ),
+      (
+        "3-D, strides 3×1×2, dilations 1×2×1, 2 groups",
+        geometry(
+          axis(5, 2, 3, 0, 1), axis(5, 2, 1, 1, 0, 2), axis(4, 2, 2), channels: (4, 2), groups: 2)
+      ),
+      (
+        "3-D, depthwise, stride 2×1×1",
+        geometry(
+          axis(4, 3, 2, 1, 1), axis(3, 2, 1, 0, 1), axis(3, 3, 1, 1, 1), channels: (3, 3), groups: 3
+        )
+      ),
+      ("3-D, window 1×1×1", geometry(axis(2, 1), axis(2, 1), axis(3, 1), channels: (3, 2))),
     ]
   }()
 
@@ -159,6 +197,15 @@ extension PrimitiveCase {
         width: SpatialAxis(input: 6, window: 2, stride: 2, paddingBefore: 1, dilation: 2),
         channels: 2)
       cases.append(pooling("\(name), asymmetric padding, dilation", asymmetric))
+      let axes = [
+        try! SpatialAxis(input: 5, window: 2, stride: 2, paddingAfter: 1),
+        try! SpatialAxis(input: 4, window: 3, paddingBefore: 1, paddingAfter: 1),
+        try! SpatialAxis(input: 7, window: 3, stride: 2, paddingBefore: 1),
+      ]
+      for axes in [Array(axes.suffix(1)), axes] {
+        let geometry = try! PoolingGeometry(kind, axes: axes, channels: 2)
+        cases.append(pooling("\(name), \(axes.count)-D", geometry))
+      }
     }
     return cases
   }()

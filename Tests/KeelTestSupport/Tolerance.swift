@@ -29,8 +29,7 @@ public enum Tolerance {
   /// One channel of an input gradient of a convolution: a sum over the kernel and the output channels
   /// of a group.
   public static func convolutionInputGradient(_ geometry: ConvolutionGeometry) -> Double {
-    reduction(
-      length: geometry.height.window * geometry.width.window * geometry.outputChannelsPerGroup)
+    reduction(length: geometry.tapCount * geometry.outputChannelsPerGroup)
   }
 
   /// A normalized value, which statistics of `rows` elements went into. These are accumulated in short

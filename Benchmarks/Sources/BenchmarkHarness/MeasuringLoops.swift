@@ -11,7 +11,7 @@ public struct MeasuringLoops: @unchecked Sendable {
   /// The widest instruction set that this CPU has.
   public static let widest = all[all.count - 1]
 
-  private let table: UnsafePointer<benchmark_loops>
+  fileprivate let table: UnsafePointer<benchmark_loops>
 
   private init(table: UnsafePointer<benchmark_loops>) { self.table = table }
 
@@ -34,6 +34,15 @@ public struct MeasuringLoops: @unchecked Sendable {
     case .fill: table.pointee.fill(slice.y, 1, count)
     }
     return 0
+  }
+}
+
+extension MeasuringLoops {
+  /// Reads all of x and stores all of y side by side; returns a number that depends on what was read.
+  internal func stream(
+    _ x: UnsafeBufferPointer<Float>, into y: UnsafeMutableBufferPointer<Float>
+  ) -> Float {
+    table.pointee.stream(y.baseAddress, y.count, x.baseAddress, x.count)
   }
 }
 

@@ -1,9 +1,5 @@
+import BenchmarkHarness
 import Keel
-
-/// A result that is not what it must be: the benchmark ends with status 1.
-struct Mismatch: Error, CustomStringConvertible {
-  let description: String
-}
 
 /// The comparisons before anything is timed.
 enum Checks {

@@ -1,3 +1,4 @@
+import BenchmarkHarness
 import Keel
 
 /// The one matrix product that has a dense convolution's size, as OpenBLAS does it by itself: the

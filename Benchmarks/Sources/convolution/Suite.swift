@@ -45,7 +45,7 @@ struct Suite {
   }
 
   private func planned(_ graph: Graph, _ data: ShapeData) throws(KeelError) -> PlannedGraph {
-    try PlannedGraph(graph, input: data.input, threads: threads)
+    try PlannedGraph(graph, inputs: ["x": data.input], threads: threads)
   }
 
   private func contender(_ name: Name, _ graph: PlannedGraph) -> Contender {

@@ -33,6 +33,12 @@ import Testing
     #expect(
       written { loops.fill($0, 2.5, count) }
         == [Float](repeating: 2.5, count: count) + guardElement)
+    // Three reads for a write, and all of both: sums of small whole numbers are exact.
+    let reads = (0..<3 * count).map { Float($0 % 13) }
+    var total: Float = 0
+    let stored = written { total = loops.stream($0, count, reads, reads.count) }
+    #expect(stored == [Float](repeating: 1, count: count) + guardElement)
+    #expect(total == reads.reduce(0, +))
   }
 
   @Test(arguments: levels)

@@ -7,17 +7,19 @@
 #ifndef CKEELLOOPS_H
 #define CKEELLOOPS_H
 
-/* Where a sliding window reads: position (n, i, j) of a grid sees, for run r, `runTaps[r]` neighbouring
-   source pixels that start at row i*stepY + runY[r], column j*stepX + runX[r]. Pixels outside the
-   source read as zero (or are left out, for pooling). */
+/* Where a sliding window reads: position (n, k, i, j) of a grid sees, for run r, `runTaps[r]` neighbouring
+   source pixels that start at plane k*stepZ + runZ[r], row i*stepY + runY[r], column j*stepX + runX[r];
+   images have one plane, sequences one plane of one row. Pixels outside the source read as zero (or are
+   left out, for pooling). */
 typedef struct KeelWindow {
-  long sourceHeight, sourceWidth;
+  long sourceDepth, sourceHeight, sourceWidth;
   long sourceStride; /* floats from one source pixel to the next */
   long channels;     /* floats used of each pixel */
-  long gridHeight, gridWidth;
-  long stepY, stepX;
+  long gridDepth, gridHeight, gridWidth;
+  long stepZ, stepY, stepX;
   long runCount;
-  const long *runY, *runX, *runTaps;
+  const long *runZ, *runY, *runX, *runTaps;
+  const long *runOffset; /* floats from the pixel at the steps to the run's first, over whole planes */
 } KeelWindow;
 
 /* How a backward pass knows where the activation was active. */
@@ -102,17 +104,20 @@ typedef struct KeelLoops {
                             const float *scale, const float *shift, int mask, const float *a,
                             const float *b, const float *c);
 
-  /* columns[p] = the window of grid position first + p, runs one after another */
-  void (*gather)(float *columns, const float *source, const KeelWindow *window, long first,
-                 long count);
+  /* columns[p·stride ...] = the window of grid position first + p, runs one after another */
+  void (*gather)(float *columns, long stride, const float *source, const KeelWindow *window,
+                 long first, long count);
   /* table[r·stride + p] = where run firstRun + r of position first + p starts, for `runs` runs and `count`
      positions. A run that is not wholly inside the source starts at `zeros`. */
   void (*locate)(const float **table, long stride, const float *source, const float *zeros,
                  const KeelWindow *window, long firstRun, long runs, long first, long count);
-  /* to[p][column + j] = Σ_r Σ_k from[r·rows + p][offset + k]·b[r·depth + k, j] for all rows p and `columns`
-     columns, at most `panel` vectors; b is a panel as packPanel writes it. */
+  /* to[p][column + j] = Σ_r Σ_k from[r·rows + p][offset + k]·b(r, k)[j] for all rows p and `columns` columns,
+     at most `panel` vectors. Row k of run r of b lies at b + (r·depth + k)·step, where `taps` is null; else
+     at b + taps[r]·tapStride + k·step, `columns` are whole vectors, and `copy`, where it is not null, has
+     256·panel·width floats: rows that lie far apart are brought together there first. */
   void (*windowProduct)(float *const *to, const float *const *from, long rows, long runs, long depth,
-                        long offset, const float *b, long column, long columns);
+                        long offset, const float *b, long step, long tapStride, const long *taps,
+                        float *copy, long column, long columns);
   /* The same for at most 4 columns and a depth that is a multiple of the vector's width; here column j of
      b is contiguous: b[j, r·depth + k]. */
   void (*windowDots)(float *const *to, const float *const *from, long rows, long runs, long depth,

@@ -24,7 +24,7 @@ public struct ConvolutionInputGradient: Sendable {
       method = .depthwise(
         DepthwiseProduct(
           batch: batch, channels: geometry.inputChannels,
-          taps: geometry.height.window * geometry.width.window,
+          taps: geometry.tapCount,
           phases: WindowPhase.inputGradient(
             geometry, channels: geometry.outputChannels, joinsRuns: false)))
     } else {
@@ -33,7 +33,8 @@ public struct ConvolutionInputGradient: Sendable {
           batch: batch, groups: geometry.groups, inputsPerGroup: geometry.outputChannelsPerGroup,
           outputsPerGroup: geometry.inputChannelsPerGroup, sourceStride: geometry.outputChannels,
           phases: WindowPhase.inputGradient(
-            geometry, channels: geometry.outputChannelsPerGroup, joinsRuns: false)))
+            geometry, channels: geometry.outputChannelsPerGroup, joinsRuns: false),
+          weightTaps: geometry.tapCount))
     }
   }
 
@@ -73,16 +74,20 @@ public struct ConvolutionInputGradient: Sendable {
     _ dy: UnsafePointer<Float>, weight: UnsafePointer<Float>, into dx: UnsafeMutablePointer<Float>,
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
+    let memory = scratch + packedCount
     switch method {
     case .indirect(let product):
       product.packInputGradient(
-        weight, taps: geometry.height.window * geometry.width.window, into: scratch,
+        weight, taps: geometry.tapCount, into: scratch, parallelism: parallelism)
+      product.run(
+        source: dy, packed: scratch, weight: weight, into: dx, epilogue: EpilogueOperands(),
+        scratch: memory, parallelism: parallelism)
+    case .depthwise(let product):
+      product.pack(weight, into: scratch)
+      product.run(
+        source: dy, packed: scratch, into: dx, epilogue: EpilogueOperands(),
         parallelism: parallelism)
     case .windowed: preconditionFailure("input gradients are not gathered")
-    case .depthwise(let product): product.pack(weight, into: scratch)
     }
-    method.run(
-      source: dy, packed: scratch, into: dx, epilogue: EpilogueOperands(),
-      scratch: scratch + packedCount, parallelism: parallelism)
   }
 }

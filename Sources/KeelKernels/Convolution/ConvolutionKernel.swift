@@ -44,7 +44,7 @@ public struct ConvolutionKernel: Sendable {
       method = .depthwise(
         DepthwiseProduct(
           batch: batch, channels: geometry.inputChannels,
-          taps: geometry.height.window * geometry.width.window,
+          taps: geometry.tapCount,
           phases: [
             .forward(geometry, channels: geometry.inputChannels, joinsRuns: false)
           ]))
@@ -75,7 +75,7 @@ public struct ConvolutionKernel: Sendable {
     method.scratchPerWorker * parallelism.threadCount
   }
 
-  /// Packs a weight Cout×kH×kW×(Cin/G) into the form that runs take. Worth keeping while the weight
+  /// Packs a weight of the geometry's `weightShape` into the form that runs take. Worth keeping while the weight
   /// does not change.
   /// - Precondition: the spans have the weight's and the packed weight's counts.
   public func pack(_ weight: Span<Float>, into packed: inout MutableSpan<Float>) {
@@ -92,11 +92,11 @@ public struct ConvolutionKernel: Sendable {
 
   /// Computes the convolution.
   /// - Parameters:
-  ///   - x: N×H×W×Cin.
+  ///   - x: the geometry's input shape.
   ///   - packedWeight: what `pack` wrote.
   ///   - bias: Cout values, or nil.
   ///   - residual: the result's shape, added before the activation, or nil.
-  ///   - y: N×H′×W′×Cout.
+  ///   - y: the geometry's output shape.
   ///   - workspace: at least `workspaceCount` floats.
   /// - Precondition: every span has its count.
   public func run(

@@ -51,7 +51,7 @@ public struct ConvolutionWeightGradient: Sendable {
     self.geometry = geometry
     self.batch = batch
     let inputs = geometry.inputChannelsPerGroup
-    let taps = geometry.height.window * geometry.width.window
+    let taps = geometry.tapCount
     if geometry.isDepthwise {
       reading = .depthwise
     } else if inputs < 16, taps > 1 {
@@ -63,9 +63,8 @@ public struct ConvolutionWeightGradient: Sendable {
     }
     let isDepthwise = reading == .depthwise
     window = Window(
-      height: geometry.height, width: geometry.width,
-      channels: isDepthwise ? geometry.inputChannels : inputs, stride: geometry.inputChannels,
-      joinsRuns: reading == .gathered)
+      geometry.spatial, channels: isDepthwise ? geometry.inputChannels : inputs,
+      stride: geometry.inputChannels, joinsRuns: reading == .gathered)
     let isGathered = reading == .gathered
     columnsPerRun = isGathered ? geometry.reductionLength : inputs
     panels = RowTiles(
@@ -85,10 +84,14 @@ public struct ConvolutionWeightGradient: Sendable {
     case .copied: scratchPerWorker = table + Self.chunk * loops.panel * loops.width
     case .gathered:
       scratchPerWorker =
-        table + (Self.chunk * columnsPerRun + loops.panel * loops.width + 15) / 16 * 16
+        table + Self.gatheredRows(panels) * panels.rows * loops.width
     }
   }
 
+  /// The windows of a chunk: they stay in L1.
+  private static func gatheredRows(_ panels: RowTiles) -> Int {
+    max(32, min(chunk, 8192 / (panels.rows * loops.width)))
+  }
   private var partialCount: Int { (geometry.weightCount + 15) / 16 * 16 }
   private var zerosCount: Int { (geometry.inputChannels + 15) / 16 * 16 }
   /// One slice is summed where the result is wanted, unless it has to be turned round.
@@ -101,7 +104,7 @@ public struct ConvolutionWeightGradient: Sendable {
     zerosCount + partialsCount + scratchPerWorker * parallelism.threadCount
   }
 
-  /// Computes dWeight from x N×H×W×Cin and dy N×H′×W′×Cout.
+  /// Computes dWeight from x and dy, which have the geometry's input and output shape.
   /// - Precondition: every span has its count.
   public func run(
     _ x: Span<Float>, dy: Span<Float>, into dWeight: inout MutableSpan<Float>,
@@ -204,15 +207,19 @@ public struct ConvolutionWeightGradient: Sendable {
     let k = geometry.reductionLength
     let table = AddressTable(memory, rows: 0).sources
     let windows = memory + 2 * Self.chunk + 32
-    for row in 0..<Self.chunk { table[row] = UnsafePointer(windows + row * k) }
-    // Vectors run on into the next window, and past the last one: never stored, but numbers.
-    (windows + Self.chunk * k).update(repeating: 0, count: loops.panel * loops.width)
+    let stride = panels.rows * loops.width
+    let gatheredRows = Self.gatheredRows(panels)
+    for row in 0..<gatheredRows {
+      table[row] = UnsafePointer(windows + row * stride)
+      // The end of the last vector is never stored, but must be numbers that take no extra time.
+      (windows + row * stride + k).update(repeating: 0, count: stride - k)
+    }
     for group in 0..<geometry.groups {
       var first = rows.lowerBound
       while first < rows.upperBound {
-        let count = min(Self.chunk, rows.upperBound - first)
+        let count = min(gatheredRows, rows.upperBound - first)
         withUnsafePointer(to: window.leaf) {
-          loops.gather(windows, x + group * geometry.inputChannelsPerGroup, $0, first, count)
+          loops.gather(windows, stride, x + group * geometry.inputChannelsPerGroup, $0, first, count)
         }
         for panel in 0..<panels.count {
           let columns = columns(ofPanel: panel)

@@ -42,43 +42,64 @@ internal struct IndirectProduct: Sendable {
     var taskRows: Int { strip == nil ? tiles.largest : tiles.largest * geometry.window.gridWidth }
   }
 
+  /// Where the weight is read as it is, not packed: the floats from a row of B to the next.
+  private let weightStep: Int?
   /// The floats of the packed weight, and of the zeros behind it that stand for padding.
   let packedCount: Int
   /// Where the zeros start.
   private let zerosOffset: Int
-  /// The floats of scratch memory for one worker: addresses, and a strip.
+  /// The floats of scratch memory for one worker: addresses, and a strip or a block of the weight.
   let scratchPerWorker: Int
+  /// The floats of the largest table.
+  private let tableCount: Int
 
-  /// - Parameter phases: windows whose runs are single taps.
+  /// Pixels up to which packing a weight takes longer than reading it where it lies.
+  private static let fewPixels = 512
+  /// Floats between rows of a weight from which on they fall into few sets of the cache.
+  private static let farApart = 1024
+  /// The rows of B in a block of `windowProduct`.
+  private static let blockDepth = 256
+
+  /// - Parameters:
+  ///   - phases: windows whose runs are single taps.
+  ///   - weightTaps: for an input gradient, whose weight is packed for each run, the taps of the whole
+  ///     kernel; nil for a weight that is packed once.
   init(
     batch: Int, groups: Int, inputsPerGroup: Int, outputsPerGroup: Int, sourceStride: Int,
-    phases geometries: [WindowPhase]
+    phases geometries: [WindowPhase], weightTaps: Int? = nil
   ) {
     self.batch = batch
     self.groups = groups
     self.inputsPerGroup = inputsPerGroup
     self.outputsPerGroup = outputsPerGroup
     self.sourceStride = sourceStride
+    let pixels = geometries.map { batch * $0.window.positionsPerImage }.max() ?? 0
+    let readsWeight =
+      weightTaps != nil && inputsPerGroup >= 64 && outputsPerGroup % loops.width == 0
+      && pixels <= Self.fewPixels
     var offset = 0
     phases = geometries.map { geometry in
       let phase = Self.phase(
         geometry, batch: batch, groups: groups, inputs: inputsPerGroup, outputs: outputsPerGroup,
-        packedOffset: offset)
+        fewPixels: readsWeight ? Self.fewPixels : 256, packedOffset: offset)
       offset += groups * phase.packedCount(outputsPerGroup)
       return phase
     }
+    weightStep = readsWeight ? weightTaps.map { $0 * outputsPerGroup } : nil
+    if readsWeight { offset = 0 }
     zerosOffset = offset
     packedCount = offset + (sourceStride + 15) / 16 * 16
+    // An address takes two floats; one cache line to align the table.
+    tableCount = phases.map { (2 * ($0.runs + 1) * $0.taskRows + 31) / 16 * 16 }.max() ?? 0
+    let strip = phases.map { $0.strip?.count(rows: $0.tiles.largest) ?? 0 }.max() ?? 0
+    let copiesWeight = (weightStep ?? 0) >= Self.farApart
     scratchPerWorker =
-      phases.map { phase in
-        // An address takes two floats; one cache line to align the table.
-        let table = 2 * (phase.runs + 1) * phase.taskRows
-        return (table + 31) / 16 * 16 + (phase.strip?.count(rows: phase.tiles.largest) ?? 0)
-      }.max() ?? 0
+      tableCount + max(strip, copiesWeight ? Self.blockDepth * loops.panel * loops.width : 0)
   }
 
   private static func phase(
-    _ geometry: WindowPhase, batch: Int, groups: Int, inputs: Int, outputs: Int, packedOffset: Int
+    _ geometry: WindowPhase, batch: Int, groups: Int, inputs: Int, outputs: Int,
+    fewPixels: Int, packedOffset: Int
   ) -> Phase {
     let window = geometry.window
     let strip = groups == 1 && inputs < 16 ? SourceStrip(window) : nil
@@ -89,7 +110,10 @@ internal struct IndirectProduct: Sendable {
     let panels = RowTiles(rows: usesDots ? 1 : vectors, target: loops.panel)
     // About 30 µs of work, in tables that stay in L1 or L2 beside the weight's blocks.
     let work = 2_000_000 / max(1, runs * depth * outputs * groups)
-    let wanted = max(1, min(max(96, min(work, 768)), max(12, 16_384 / (runs + 1))))
+    // Where a weight is large and pixels are few, all of them: then the weight is read once.
+    let pixels = batch * window.positionsPerImage
+    let least = panels.count >= 8 && pixels <= fewPixels ? pixels : 96
+    let wanted = max(1, min(max(least, min(work, 768)), max(12, 16_384 / (runs + 1))))
     let tiles: RowTiles
     if strip != nil {
       let width = max(1, window.gridWidth)
@@ -106,10 +130,11 @@ internal struct IndirectProduct: Sendable {
   }
 
   /// Computes every pixel of the result.
+  /// - Parameter weight: for input gradients, the weight that `packInputGradient` got.
   /// - Precondition: `scratch` has `scratchPerWorker` floats for each worker.
   func run(
-    source: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
-    epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+    source: UnsafePointer<Float>, packed: UnsafePointer<Float>, weight: UnsafePointer<Float>? = nil,
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     for phase in phases {
       let panelTasks = phase.panelTasks
@@ -120,15 +145,17 @@ internal struct IndirectProduct: Sendable {
         let first = part * phase.panelsPerTask
         let panels = first..<min(first + phase.panelsPerTask, phase.panels.count)
         let memory = scratch + worker * scratchPerWorker
-        run(phase, tile, panels, source, packed, y, epilogue, memory)
+        run(
+          phase, tile, panels, source, weightStep == nil ? packed : weight!, packed + zerosOffset, y,
+          epilogue, memory)
       }
     }
   }
 
   private func run(
     _ phase: Phase, _ tile: Int, _ panels: Range<Int>, _ source: UnsafePointer<Float>,
-    _ packed: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands,
-    _ memory: UnsafeMutablePointer<Float>
+    _ weight: UnsafePointer<Float>, _ zeros: UnsafePointer<Float>,
+    _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands, _ memory: UnsafeMutablePointer<Float>
   ) {
     let window = phase.geometry.window
     let stride = groups * outputsPerGroup
@@ -156,7 +183,7 @@ internal struct IndirectProduct: Sendable {
     } else {
       withUnsafePointer(to: window.leaf) {
         loops.locate(
-          table.sources, count, source, packed + zerosOffset, $0, 0, phase.runs, rows.lowerBound,
+          table.sources, count, source, zeros, $0, 0, phase.runs, rows.lowerBound,
           count)
       }
     }
@@ -164,13 +191,28 @@ internal struct IndirectProduct: Sendable {
       let base = group * outputsPerGroup
       for panel in panels {
         let part = phase.columns(ofPanel: panel, of: outputsPerGroup)
-        if phase.runs > 0 {
-          let weight =
-            packed + phase.packedOffset + group * phase.packedCount(outputsPerGroup)
-            + part.lowerBound * phase.runs * phase.depth
-          (phase.usesDots ? loops.windowDots : loops.windowProduct)!(
+        guard phase.runs > 0 else { continue }
+        let column = base + part.lowerBound
+        if let weightStep {
+          loops.windowProduct(
             table.targets, table.sources, count, phase.runs, phase.depth, group * inputsPerGroup,
-            weight, base + part.lowerBound, part.count)
+            weight + group * inputsPerGroup * weightStep + part.lowerBound, weightStep,
+            outputsPerGroup, window.runNumbers,
+            weightStep < Self.farApart ? nil : memory + tableCount, column, part.count)
+          continue
+        }
+        let own =
+          weight + phase.packedOffset + group * phase.packedCount(outputsPerGroup)
+          + part.lowerBound * phase.runs * phase.depth
+        if phase.usesDots {
+          loops.windowDots(
+            table.targets, table.sources, count, phase.runs, phase.depth, group * inputsPerGroup,
+            own, column, part.count)
+        } else {
+          loops.windowProduct(
+            table.targets, table.sources, count, phase.runs, phase.depth, group * inputsPerGroup,
+            own, phase.panels[panel].count * loops.width, 0, nil, nil, column,
+            part.count)
         }
       }
       if phase.geometry.isWhole {
@@ -209,6 +251,7 @@ internal struct IndirectProduct: Sendable {
     tapStride: Int, kStride: Int, columnStride: Int, parallelism: Parallelism
   ) {
     (packed + zerosOffset).update(repeating: 0, count: packedCount - zerosOffset)
+    guard weightStep == nil else { return }
     for phase in phases where phase.runs > 0 {
       let taps = phase.geometry.window.taps
       let k = taps.count * inputsPerGroup

@@ -1,8 +1,10 @@
 internal import CKeelLoops
 internal import KeelTensor
 
-/// One tap of a sliding window: its offset in the source and its number in the weight (u·kW + v).
+/// One tap of a sliding window: its offset in the source and its number in the weight,
+/// (t·kH + u)·kW + v.
 internal struct Tap: Hashable, Sendable {
+  var z: Int
   var y: Int
   var x: Int
   var number: Int
@@ -23,20 +25,27 @@ internal final class Window: @unchecked Sendable {
 
   private let runs: UnsafeMutablePointer<Int>
 
+  /// Positions, extents or steps along three axes.
+  struct Extents: Hashable, Sendable {
+    var z: Int, y: Int, x: Int
+    var product: Int { z * y * x }
+  }
+
   /// - Parameters:
+  ///   - step: source pixels from one grid position to the next.
   ///   - taps: offsets, in the order in which columns are wanted.
   ///   - joinsRuns: whether neighbouring taps may be copied as one piece, which needs windows that use
   ///     all floats of a pixel.
   init(
-    sourceHeight: Int, sourceWidth: Int, sourceStride: Int, channels: Int, gridHeight: Int,
-    gridWidth: Int, stepY: Int, stepX: Int, taps: [Tap], joinsRuns: Bool
+    source: Extents, sourceStride: Int, channels: Int, grid: Extents, step: Extents, taps: [Tap],
+    joinsRuns: Bool
   ) {
     self.taps = taps
-    positionsPerImage = gridHeight * gridWidth
+    positionsPerImage = grid.product
     var starts: [(tap: Tap, count: Int)] = []
     for tap in taps {
-      if joinsRuns, channels == sourceStride, let last = starts.last, last.tap.y == tap.y,
-        last.tap.x + last.count == tap.x
+      if joinsRuns, channels == sourceStride, let last = starts.last, last.tap.z == tap.z,
+        last.tap.y == tap.y, last.tap.x + last.count == tap.x
       {
         starts[starts.count - 1].count += 1
       } else {
@@ -44,52 +53,74 @@ internal final class Window: @unchecked Sendable {
       }
     }
     let count = starts.count
-    runs = .allocate(capacity: max(3 * count, 1))
+    runs = .allocate(capacity: max(6 * count, 1))
     for (i, run) in starts.enumerated() {
-      (runs + i).initialize(to: run.tap.y)
-      (runs + count + i).initialize(to: run.tap.x)
-      (runs + 2 * count + i).initialize(to: run.count)
+      let tap = run.tap
+      (runs + i).initialize(to: tap.z)
+      (runs + count + i).initialize(to: tap.y)
+      (runs + 2 * count + i).initialize(to: tap.x)
+      (runs + 3 * count + i).initialize(to: run.count)
+      (runs + 4 * count + i).initialize(
+        to: ((tap.z * source.y + tap.y) * source.x + tap.x) * sourceStride)
+      (runs + 5 * count + i).initialize(to: tap.number)
     }
     leaf = KeelWindow(
-      sourceHeight: sourceHeight, sourceWidth: sourceWidth, sourceStride: sourceStride,
-      channels: channels, gridHeight: gridHeight, gridWidth: gridWidth, stepY: stepY, stepX: stepX,
-      runCount: count, runY: UnsafePointer(runs), runX: UnsafePointer(runs + count),
-      runTaps: UnsafePointer(runs + 2 * count))
+      sourceDepth: source.z, sourceHeight: source.y, sourceWidth: source.x,
+      sourceStride: sourceStride, channels: channels, gridDepth: grid.z, gridHeight: grid.y,
+      gridWidth: grid.x, stepZ: step.z, stepY: step.y, stepX: step.x, runCount: count,
+      runZ: UnsafePointer(runs), runY: UnsafePointer(runs + count),
+      runX: UnsafePointer(runs + 2 * count), runTaps: UnsafePointer(runs + 3 * count),
+      runOffset: UnsafePointer(runs + 4 * count))
   }
 
   deinit { runs.deallocate() }
 
+  /// The number of each run's first tap.
+  var runNumbers: UnsafePointer<Int> { UnsafePointer(runs + 5 * leaf.runCount) }
   /// The grid positions of a row.
   var gridWidth: Int { leaf.gridWidth }
   /// Whether source and grid are images, not volumes.
-  var isFlat: Bool { true }
+  var isFlat: Bool { leaf.sourceDepth == 1 && leaf.gridDepth == 1 && taps.allSatisfy { $0.z == 0 } }
 
-  /// The same window on another source without padding, with runs joined.
+  /// The same window on a source of one plane without padding, with runs joined.
   func moved(taps offsets: [(y: Int, x: Int)], height: Int, width: Int) -> Window {
-    let moved = zip(taps, offsets).map { Tap(y: $1.y, x: $1.x, number: $0.number) }
+    let moved = zip(taps, offsets).map { Tap(z: 0, y: $1.y, x: $1.x, number: $0.number) }
     return Window(
-      sourceHeight: height, sourceWidth: width, sourceStride: leaf.sourceStride,
-      channels: leaf.channels, gridHeight: leaf.gridHeight, gridWidth: leaf.gridWidth,
-      stepY: leaf.stepY, stepX: leaf.stepX, taps: moved, joinsRuns: true)
+      source: Extents(z: 1, y: height, x: width), sourceStride: leaf.sourceStride,
+      channels: leaf.channels,
+      grid: Extents(z: leaf.gridDepth, y: leaf.gridHeight, x: leaf.gridWidth),
+      step: Extents(z: leaf.stepZ, y: leaf.stepY, x: leaf.stepX), taps: moved, joinsRuns: true)
   }
 
   /// The window of a forward convolution or pooling over one group's channels.
+  /// - Parameter rows: some of the kD·kH rows of the kernel; all where nil.
   convenience init(
-    height: SpatialAxis, width: SpatialAxis, channels: Int, stride: Int, joinsRuns: Bool,
-    rows: Range<Int>? = nil
+    _ axes: SpatialAxes, channels: Int, stride: Int, joinsRuns: Bool, rows: Range<Int>? = nil
   ) {
+    let (depth, height, width) = (axes.depth, axes.height, axes.width)
+    func offset(_ axis: SpatialAxis, _ tap: Int) -> Int {
+      tap * axis.dilation - axis.paddingBefore
+    }
     var taps: [Tap] = []
-    for u in rows ?? 0..<height.window {
+    for row in rows ?? 0..<depth.window * height.window {
+      let (t, u) = row.quotientAndRemainder(dividingBy: height.window)
       for v in 0..<width.window {
         taps.append(
           Tap(
-            y: u * height.dilation - height.paddingBefore,
-            x: v * width.dilation - width.paddingBefore, number: u * width.window + v))
+            z: offset(depth, t), y: offset(height, u), x: offset(width, v),
+            number: row * width.window + v))
       }
     }
     self.init(
-      sourceHeight: height.input, sourceWidth: width.input, sourceStride: stride,
-      channels: channels, gridHeight: height.output, gridWidth: width.output,
-      stepY: height.stride, stepX: width.stride, taps: taps, joinsRuns: joinsRuns)
+      source: axes.extents(\.input), sourceStride: stride, channels: channels,
+      grid: axes.extents(\.output), step: axes.extents(\.stride), taps: taps,
+      joinsRuns: joinsRuns)
+  }
+}
+
+extension SpatialAxes {
+  /// One number of each axis.
+  internal func extents(_ number: (SpatialAxis) -> Int) -> Window.Extents {
+    Window.Extents(z: number(depth), y: number(height), x: number(width))
   }
 }

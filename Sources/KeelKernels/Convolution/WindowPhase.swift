@@ -4,30 +4,49 @@ internal import KeelTensor
 /// A window together with the output pixels that it makes.
 ///
 /// A forward convolution is one phase that makes every pixel. The input gradient of a convolution of
-/// stride s is s·s phases: the pixels of one residue class see the same taps, so each class is a
-/// convolution of stride 1 of dy (a gather, no scattered additions), and its pixels lie s apart.
+/// stride s is one phase for each residue class of pixels, s·s of them for images: the pixels of a class
+/// see the same taps, so each class is a convolution of stride 1 of dy (a gather, no scattered
+/// additions), and its pixels lie s apart.
 internal struct WindowPhase: Sendable {
   let window: Window
-  /// The first output pixel and the steps between output pixels.
-  let originY: Int, originX: Int, stepY: Int, stepX: Int
+  /// The first output pixel.
+  let origin: Window.Extents
+  /// The steps between output pixels.
+  let step: Window.Extents
   /// The extents of the whole output.
-  let outputHeight: Int, outputWidth: Int
+  let output: Window.Extents
 
   /// Whether grid positions and output pixels are the same, in the same order.
   var isWhole: Bool {
-    stepY == 1 && stepX == 1 && originY == 0 && originX == 0
-      && window.leaf.gridHeight == outputHeight && window.leaf.gridWidth == outputWidth
+    let leaf = window.leaf
+    return step == .init(z: 1, y: 1, x: 1) && origin == .init(z: 0, y: 0, x: 0)
+      && output == .init(z: leaf.gridDepth, y: leaf.gridHeight, x: leaf.gridWidth)
   }
 
   /// The output pixel of a grid position, counted over the whole batch.
   func outputPixel(_ position: Int) -> Int {
-    let (image, rest) = position.quotientAndRemainder(dividingBy: window.positionsPerImage)
-    let (y, x) = rest.quotientAndRemainder(dividingBy: window.leaf.gridWidth)
-    return (image * outputHeight + originY + y * stepY) * outputWidth + originX + x * stepX
+    let (rest, x) = position.quotientAndRemainder(dividingBy: window.leaf.gridWidth)
+    let (plane, y) = rest.quotientAndRemainder(dividingBy: window.leaf.gridHeight)
+    let (image, z) = plane.quotientAndRemainder(dividingBy: window.leaf.gridDepth)
+    let row = (image * output.z + origin.z + z * step.z) * output.y + origin.y + y * step.y
+    return row * output.x + origin.x + x * step.x
   }
 
   /// Output pixels from one grid position of a row to the next.
-  var pixelStep: Int { stepX }
+  var pixelStep: Int { step.x }
+
+  /// The grid positions of a piece of a line, counted over lines of the largest grid of several phases; nil
+  /// where this phase has none.
+  func positions(line: Int, of lines: Window.Extents, piece: Range<Int>) -> Range<Int>? {
+    let leaf = window.leaf
+    let (plane, y) = line.quotientAndRemainder(dividingBy: lines.y)
+    let (image, z) = plane.quotientAndRemainder(dividingBy: lines.z)
+    guard y < leaf.gridHeight, z < leaf.gridDepth, piece.lowerBound < leaf.gridWidth else {
+      return nil
+    }
+    let first = ((image * leaf.gridDepth + z) * leaf.gridHeight + y) * leaf.gridWidth
+    return first + piece.lowerBound..<first + min(piece.upperBound, leaf.gridWidth)
+  }
 
   /// Calls `body` for each piece of a row of the grid among some positions, with the output pixel of the
   /// piece's first position; the next ones lie `pixelStep` apart.
@@ -63,10 +82,9 @@ internal struct WindowPhase: Sendable {
   {
     WindowPhase(
       window: Window(
-        height: geometry.height, width: geometry.width, channels: channels,
-        stride: geometry.inputChannels, joinsRuns: joinsRuns),
-      originY: 0, originX: 0, stepY: 1, stepX: 1, outputHeight: geometry.height.output,
-      outputWidth: geometry.width.output)
+        geometry.spatial, channels: channels, stride: geometry.inputChannels,
+        joinsRuns: joinsRuns), origin: .init(z: 0, y: 0, x: 0), step: .init(z: 1, y: 1, x: 1),
+      output: geometry.spatial.extents(\.output))
   }
 
   /// The phases of an input gradient: dx[y] = Σ dy[(y + p − u·d) / s]·w[u] over the taps u for which
@@ -75,34 +93,54 @@ internal struct WindowPhase: Sendable {
   static func inputGradient(_ geometry: ConvolutionGeometry, channels: Int, joinsRuns: Bool)
     -> [WindowPhase]
   {
-    func taps(_ axis: SpatialAxis, residue: Int) -> [(offset: Int, tap: Int)] {
-      (0..<axis.window).compactMap { u in
-        let distance = residue + axis.paddingBefore - u * axis.dilation
-        return distance % axis.stride == 0 ? (distance / axis.stride, u) : nil
-      }.sorted { $0.offset < $1.offset }
-    }
-    let (height, width) = (geometry.height, geometry.width)
+    let (depth, height, width) = (geometry.depth, geometry.height, geometry.width)
+    let (depths, heights, widths) = (residues(depth), residues(height), residues(width))
     var phases: [WindowPhase] = []
-    for residueY in 0..<min(height.stride, height.input) {
-      for residueX in 0..<min(width.stride, width.input) {
-        var list: [Tap] = []
-        for (y, u) in taps(height, residue: residueY) {
-          for (x, v) in taps(width, residue: residueX) {
-            list.append(Tap(y: y, x: x, number: u * width.window + v))
+    for z in depths {
+      for y in heights {
+        for x in widths {
+          var taps: [Tap] = []
+          for t in z.taps {
+            for u in y.taps {
+              for v in x.taps {
+                let number = (t.number * height.window + u.number) * width.window + v.number
+                taps.append(Tap(z: t.offset, y: u.offset, x: v.offset, number: number))
+              }
+            }
           }
+          let window = Window(
+            source: geometry.spatial.extents(\.output), sourceStride: geometry.outputChannels,
+            channels: channels, grid: .init(z: z.count, y: y.count, x: x.count),
+            step: .init(z: 1, y: 1, x: 1), taps: taps, joinsRuns: joinsRuns)
+          phases.append(
+            WindowPhase(
+              window: window, origin: .init(z: z.first, y: y.first, x: x.first),
+              step: geometry.spatial.extents(\.stride),
+              output: geometry.spatial.extents(\.input)))
         }
-        let window = Window(
-          sourceHeight: height.output, sourceWidth: width.output,
-          sourceStride: geometry.outputChannels, channels: channels,
-          gridHeight: (height.input - residueY - 1) / height.stride + 1,
-          gridWidth: (width.input - residueX - 1) / width.stride + 1, stepY: 1, stepX: 1,
-          taps: list, joinsRuns: joinsRuns)
-        phases.append(
-          WindowPhase(
-            window: window, originY: residueY, originX: residueX, stepY: height.stride,
-            stepX: width.stride, outputHeight: height.input, outputWidth: width.input))
       }
     }
     return phases
+  }
+
+  /// The input positions of one axis that leave one rest when divided by the stride.
+  private struct Residue {
+    let first: Int
+    /// The number of positions.
+    let count: Int
+    /// The taps that reach them, by where they find dy for the first one.
+    let taps: [(offset: Int, number: Int)]
+  }
+
+  private static func residues(_ axis: SpatialAxis) -> [Residue] {
+    (0..<min(axis.stride, axis.input)).map { residue in
+      let taps = (0..<axis.window).compactMap { tap -> (offset: Int, number: Int)? in
+        let distance = residue + axis.paddingBefore - tap * axis.dilation
+        return distance % axis.stride == 0 ? (distance / axis.stride, tap) : nil
+      }
+      return Residue(
+        first: residue, count: (axis.input - residue - 1) / axis.stride + 1,
+        taps: taps.sorted { $0.offset < $1.offset })
+    }
   }
 }

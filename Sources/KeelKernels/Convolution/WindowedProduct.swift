@@ -163,7 +163,7 @@ internal struct WindowedProduct: Sendable {
       a += rows.lowerBound * sourceStride
     } else {
       withUnsafePointer(to: phase.geometry.window.leaf) {
-        loops.gather(columns, a, $0, rows.lowerBound, rows.count)
+        loops.gather(columns, phase.product.k, a, $0, rows.lowerBound, rows.count)
       }
       a = UnsafePointer(columns)
       lda = phase.product.k

@@ -16,8 +16,7 @@ package struct PoolingKernel: Sendable {
     self.geometry = geometry
     self.batch = batch
     window = Window(
-      height: geometry.height, width: geometry.width, channels: geometry.channels,
-      stride: geometry.channels, joinsRuns: false)
+      geometry.spatial, channels: geometry.channels, stride: geometry.channels, joinsRuns: false)
     tiles = RowTiles(
       rows: batch * window.positionsPerImage, target: max(1, 16_384 / geometry.channels))
   }
@@ -25,7 +24,7 @@ package struct PoolingKernel: Sendable {
   /// What a window's sum is divided by: 0 for the number of its pixels inside the image.
   private var divisor: Int {
     guard case .average(countsPadding: true) = geometry.kind else { return 0 }
-    return geometry.height.window * geometry.width.window
+    return geometry.tapCount
   }
 
   private var work: Int { tiles.rows * window.columnCount }
@@ -51,7 +50,7 @@ package struct PoolingKernel: Sendable {
     parallelism: Parallelism
   ) {
     let (outputs, channels) = (window.positionsPerImage, geometry.channels)
-    let inputs = geometry.height.input * geometry.width.input
+    let inputs = geometry.inputPositions
     parallelism.forEach(batch, work: 2 * work) { image, _ in
       (dx + image * inputs * channels).update(repeating: 0, count: inputs * channels)
       let gradient = dy + image * outputs * channels

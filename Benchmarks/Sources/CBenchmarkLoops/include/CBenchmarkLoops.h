@@ -24,6 +24,9 @@ struct benchmark_loops {
   void (*add)(float *y, const float *a, const float *b, size_t count);
   /* One plain store per element: y = value. */
   void (*fill)(float *y, float value, size_t count);
+  /* Any mix: all of x is read and all of y stored, side by side in proportion; returns a number that
+     depends on what was read. */
+  float (*stream)(float *y, size_t y_count, const float *x, size_t x_count);
 };
 
 /* The number of instruction sets that this CPU has. */
