@@ -74,21 +74,20 @@ INLINE void productTile(const int R, const int V, float *const *to, long row, co
   STORE_SUMS(R, V, to[row + r] + q->column, q->columns, q->add)
 }
 
-/* A tile of the weight's gradient: R outputs by V vectors of inputs, summed over `count` positions. */
-INLINE void gradientTile(const int R, const int V, float *sum, long sumStride, const float *dy,
-                         long dyStride, const float *const *x, long offset, long count,
-                         long columns, int add) {
+/* A tile of the weight's gradient: R columns of a by V vectors of b, summed over `count` positions. */
+INLINE void gradientTile(const int R, const int V, float *sum, long sumStride,
+                         const float *const *a, long aOffset, const float *const *b, long bOffset,
+                         long count, long columns, int add) {
   Vector s[MOST_ROWS][PANEL];
   EACH(r, R) EACH(v, V) s[r][v] = splat(0);
   for (long p = 0; p < count; p++) {
-    const float *b = x[p] + offset;
+    const float *g = a[p] + aOffset, *x = b[p] + bOffset;
     Vector w[PANEL];
-    EACH(v, V) w[v] = load(b + v * KEEL_WIDTH);
+    EACH(v, V) w[v] = load(x + v * KEEL_WIDTH);
     EACH(r, R) {
-      Vector g = splat(dy[r]);
-      EACH(v, V) s[r][v] += g * w[v];
+      Vector y = splat(g[r]);
+      EACH(v, V) s[r][v] += y * w[v];
     }
-    dy += dyStride;
   }
   STORE_SUMS(R, V, sum + r * sumStride, columns, add)
 }
@@ -104,15 +103,15 @@ INLINE void gradientTile(const int R, const int V, float *sum, long sumStride, c
 
 #define PRODUCT(R, V) productTile(R, V, to, row, q)
 #define GRADIENT(R, V) \
-  gradientTile(R, V, sum, sumStride, dy, dyStride, x, offset, count, columns, add)
+  gradientTile(R, V, sum, sumStride, a, aOffset, b, bOffset, count, columns, add)
 #define TILES(V, CASES)                                                                           \
   static __attribute__((noinline)) void productTiles##V(long R, float *const *to, long row,       \
                                                         const Block *q) {                         \
     switch (R) { CASES(PRODUCT, V) }                                                              \
   }                                                                                               \
   static __attribute__((noinline)) void gradientTiles##V(                                         \
-      long R, float *sum, long sumStride, const float *dy, long dyStride, const float *const *x,  \
-      long offset, long count, long columns, int add) {                                           \
+      long R, float *sum, long sumStride, const float *const *a, long aOffset,                    \
+      const float *const *b, long bOffset, long count, long columns, int add) {                   \
     switch (R) { CASES(GRADIENT, V) }                                                             \
   }
 TILES(1, CASES12)
@@ -213,17 +212,17 @@ static void windowProduct(float *const *to, const float *const *from, long rows,
   }
 }
 
-static void windowGradient(float *sum, long sumStride, const float *dy, long dyStride,
-                           const float *const *x, long offset, long rows, long outputs,
+static void windowGradient(float *sum, long sumStride, const float *const *a, long aOffset,
+                           const float *const *b, long bOffset, long count, long rows,
                            long columns, int add) {
   long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH;
-  long tiles = (outputs + tileRows[vectors] - 1) / tileRows[vectors];
-  long size = outputs / tiles, larger = outputs % tiles;
+  long tiles = (rows + tileRows[vectors] - 1) / tileRows[vectors];
+  long size = rows / tiles, larger = rows % tiles;
   for (long t = 0; t < tiles; t++) {
     long R = size + (t < larger);
     switch (vectors) {
-#define TILE(V)                                                                             \
-  case V: gradientTiles##V(R, sum, sumStride, dy, dyStride, x, offset, rows, columns, add); \
+#define TILE(V)                                                                               \
+  case V: gradientTiles##V(R, sum, sumStride, a, aOffset, b, bOffset, count, columns, add); \
     break;
     TILE(1)
     TILE(2)
@@ -234,7 +233,7 @@ static void windowGradient(float *sum, long sumStride, const float *dy, long dyS
 #undef TILE
     }
     sum += R * sumStride;
-    dy += R;
+    aOffset += R;
   }
 }
 

@@ -122,9 +122,10 @@ typedef struct KeelLoops {
      b is contiguous: b[j, r·depth + k]. */
   void (*windowDots)(float *const *to, const float *const *from, long rows, long runs, long depth,
                      long offset, const float *b, long column, long columns);
-  /* sum[o, j] = Σ_p dy[p, o]·x[p][offset + j], added to it where `add` is set. Reads whole vectors of x. */
-  void (*windowGradient)(float *sum, long sumStride, const float *dy, long dyStride,
-                         const float *const *x, long offset, long rows, long outputs, long columns,
+  /* sum[r, j] = Σ_p a[p][aOffset + r]·b[p][bOffset + j] over `count` positions, for r < rows and
+     j < columns, at most `panel` vectors; added to it where `add` is set. Reads whole vectors of b. */
+  void (*windowGradient)(float *sum, long sumStride, const float *const *a, long aOffset,
+                         const float *const *b, long bOffset, long count, long rows, long columns,
                          int add);
   /* to[k, j] = b[k·kStride + j·columnStride], the rows padded with zeros to whole vectors */
   void (*packPanel)(float *to, const float *b, long depth, long kStride, long columns,

@@ -30,16 +30,16 @@ internal struct IndirectProduct: Sendable {
     let usesDots: Bool
     /// A padded copy of few input rows, where a pixel has too few channels for a run of its own.
     let strip: SourceStrip?
-    /// Pixels of a task; with a strip, rows of pixels of one image.
+    /// Pixels of a task, without a strip.
     let tiles: RowTiles
-    let tilesPerBatch: Int
     /// Panels per task: few pixels of many channels are cut along the channels too.
     let panelsPerTask: Int
     /// Where the phase's packed weight starts: groups follow each other.
     let packedOffset: Int
 
     var panelTasks: Int { (panels.count + panelsPerTask - 1) / panelsPerTask }
-    var taskRows: Int { strip == nil ? tiles.largest : tiles.largest * geometry.window.gridWidth }
+    var tileCount: Int { strip?.blockCount ?? tiles.count }
+    var taskRows: Int { strip?.largest ?? tiles.largest }
   }
 
   /// Where the weight is read as it is, not packed: the floats from a row of B to the next.
@@ -55,6 +55,8 @@ internal struct IndirectProduct: Sendable {
 
   /// Pixels up to which packing a weight takes longer than reading it where it lies.
   private static let fewPixels = 512
+  /// Pixels of a block with a strip.
+  private static let stripPixels = 448
   /// Floats between rows of a weight from which on they fall into few sets of the cache.
   private static let farApart = 1024
   /// The rows of B in a block of `windowProduct`.
@@ -91,7 +93,7 @@ internal struct IndirectProduct: Sendable {
     packedCount = offset + (sourceStride + 15) / 16 * 16
     // An address takes two floats; one cache line to align the table.
     tableCount = phases.map { (2 * ($0.runs + 1) * $0.taskRows + 31) / 16 * 16 }.max() ?? 0
-    let strip = phases.map { $0.strip?.count(rows: $0.tiles.largest) ?? 0 }.max() ?? 0
+    let strip = phases.map { $0.strip?.count ?? 0 }.max() ?? 0
     let copiesWeight = (weightStep ?? 0) >= Self.farApart
     scratchPerWorker =
       tableCount + max(strip, copiesWeight ? Self.blockDepth * loops.panel * loops.width : 0)
@@ -102,7 +104,9 @@ internal struct IndirectProduct: Sendable {
     fewPixels: Int, packedOffset: Int
   ) -> Phase {
     let window = geometry.window
-    let strip = groups == 1 && inputs < 16 ? SourceStrip(window) : nil
+    let strip =
+      groups == 1 && inputs < 16
+      ? SourceStrip(window, batch: batch, pixels: Self.stripPixels) : nil
     let runs = strip?.window.leaf.runCount ?? window.taps.count
     let depth = runs == 0 ? 0 : window.columnCount / runs
     let usesDots = outputs <= 4 && depth > 0 && depth % loops.width == 0
@@ -114,19 +118,12 @@ internal struct IndirectProduct: Sendable {
     let pixels = batch * window.positionsPerImage
     let least = panels.count >= 8 && pixels <= fewPixels ? pixels : 96
     let wanted = max(1, min(max(least, min(work, 768)), max(12, 16_384 / (runs + 1))))
-    let tiles: RowTiles
-    if strip != nil {
-      let width = max(1, window.gridWidth)
-      tiles = RowTiles(rows: window.positionsPerImage / width, target: max(1, 2 * wanted / width))
-    } else {
-      tiles = RowTiles(rows: batch * window.positionsPerImage, target: wanted)
-    }
-    let tilesPerBatch = strip == nil ? tiles.count : batch * tiles.count
-    let parts = min(panels.count, max(1, (16 + tilesPerBatch - 1) / max(1, tilesPerBatch)))
+    let tiles = RowTiles(rows: pixels, target: wanted)
+    let tileCount = strip?.blockCount ?? tiles.count
+    let parts = min(panels.count, max(1, (16 + tileCount - 1) / max(1, tileCount)))
     return Phase(
       geometry: geometry, runs: runs, depth: depth, panels: panels, usesDots: usesDots,
-      strip: strip, tiles: tiles, tilesPerBatch: tilesPerBatch,
-      panelsPerTask: (panels.count + parts - 1) / max(1, parts), packedOffset: packedOffset)
+      strip: strip, tiles: tiles, panelsPerTask: (panels.count + parts - 1) / max(1, parts), packedOffset: packedOffset)
   }
 
   /// Computes every pixel of the result.
@@ -140,7 +137,7 @@ internal struct IndirectProduct: Sendable {
       let panelTasks = phase.panelTasks
       let rows = batch * phase.geometry.window.positionsPerImage
       let work = rows * groups * outputsPerGroup * max(1, phase.runs * phase.depth)
-      parallelism.forEach(phase.tilesPerBatch * panelTasks, work: work) { task, worker in
+      parallelism.forEach(phase.tileCount * panelTasks, work: work) { task, worker in
         let (tile, part) = task.quotientAndRemainder(dividingBy: panelTasks)
         let first = part * phase.panelsPerTask
         let panels = first..<min(first + phase.panelsPerTask, phase.panels.count)
@@ -159,27 +156,15 @@ internal struct IndirectProduct: Sendable {
   ) {
     let window = phase.geometry.window
     let stride = groups * outputsPerGroup
-    var rows = 0..<0
-    var strip: (image: Int, rows: Range<Int>)?
-    if phase.strip != nil {
-      let (image, part) = tile.quotientAndRemainder(dividingBy: phase.tiles.count)
-      let lines = phase.tiles[part]
-      strip = (image, lines)
-      let start = image * window.positionsPerImage
-      rows =
-        start + lines.lowerBound * window.gridWidth..<start + lines.upperBound * window.gridWidth
-    } else {
-      rows = phase.tiles[tile]
-    }
+    let block = phase.strip?.block(tile)
+    let rows = block.map { phase.strip!.positions($0) } ?? phase.tiles[tile]
     let count = rows.count
     let table = AddressTable(memory, rows: count)
     phase.geometry.locate(rows, in: y, stride: stride, table.targets)
     if phase.runs == 0 {
       for row in 0..<count { table.targets[row]!.update(repeating: 0, count: stride) }
-    } else if let strip, let padded = phase.strip {
-      padded.locate(
-        table.sources, rows: strip.rows, image: source + strip.image * padded.imageCount,
-        in: table.end(runs: phase.runs))
+    } else if let strip = phase.strip, let block {
+      strip.locate(table.sources, block, source: source, in: memory + tableCount)
     } else {
       withUnsafePointer(to: window.leaf) {
         loops.locate(
@@ -305,19 +290,11 @@ extension IndirectProduct.Phase {
 internal struct AddressTable {
   let targets: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>
   let sources: UnsafeMutablePointer<UnsafePointer<Float>?>
-  private let rows: Int
 
   init(_ memory: UnsafeMutablePointer<Float>, rows: Int) {
     let aligned = UnsafeMutableRawPointer(memory).alignedUp(toMultipleOf: 64)
     targets = aligned.bindMemory(to: UnsafeMutablePointer<Float>?.self, capacity: rows)
     sources = (aligned + rows * MemoryLayout<UnsafeRawPointer>.stride)
       .bindMemory(to: UnsafePointer<Float>?.self, capacity: rows)
-    self.rows = rows
-  }
-
-  /// The memory behind a table.
-  func end(runs: Int) -> UnsafeMutablePointer<Float> {
-    UnsafeMutableRawPointer(sources + runs * rows).alignedUp(toMultipleOf: 64)
-      .assumingMemoryBound(to: Float.self)
   }
 }
