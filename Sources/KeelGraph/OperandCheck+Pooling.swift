@@ -31,23 +31,4 @@ extension OperandCheck {
     if operands > 2 { try equal(2, inputs[0], "forward result") }
     return image(geometry.inputShape(batch: 1))
   }
-
-  func globalPooling() throws(KeelError) -> ValueType {
-    try count(1)
-    try floats(0, "input")
-    let extents = inputs[0].extents
-    try require((3...5).contains(extents.count), 0, "N×L×C, N×H×W×C or N×D×H×W×C")
-    return ValueType([extents[0], extents[extents.count - 1]])
-  }
-
-  func globalPoolingGradient(_ extents: [Int]) throws(KeelError) -> ValueType {
-    try count(1)
-    let dy = try matrix(0, "gradient")
-    guard (1...3).contains(extents.count) else {
-      throw fail("1 to 3 spatial axes", found: "\(extents.count)")
-    }
-    let result = ValueType([dy.extents[0]] + extents.map(Extent.fixed) + [dy.extents[1]])
-    try positive(result)
-    return result
-  }
 }

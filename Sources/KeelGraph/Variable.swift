@@ -15,17 +15,6 @@ public struct Variable {
   /// The type; nil after an error.
   public var type: ValueType? { value.map { trace.type(of: $0) } }
 
-  /// The sum of two variables of one shape.
-  public static func + (left: Variable, right: Variable) -> Variable {
-    left.trace.apply(.add, [left, right])[0]
-  }
-
-  /// Softmax along the last axis of a matrix.
-  public func softmax() -> Variable { trace.apply(.softmax, [self])[0] }
-
-  /// The mean over all positions of N×…×C, with one to three axes between: N×C.
-  public func globalAveragePooled() -> Variable { trace.apply(.globalAveragePooling, [self])[0] }
-
   /// The same elements as a matrix: the first axis stays, the others become one (channels last, so in
   /// the order H, W, C).
   public func flattened() -> Variable {
@@ -40,10 +29,5 @@ public struct Variable {
     }
     let count = tail.reduce(1) { $0 * $1! }
     return trace.apply(.reshape([type.extents[0], .fixed(count)]), [self])[0]
-  }
-
-  /// The mean softmax cross-entropy of logits N×K with labels N.
-  public func softmaxCrossEntropy(labels: Variable) -> Variable {
-    trace.apply(.softmaxCrossEntropy, [self, labels])[0]
   }
 }

@@ -67,39 +67,6 @@ internal enum PoolingReference {
     }
   }
 
-  /// x N×…×C → y N×C: the mean over positions.
-  static func globalAverage(_ x: DoubleTensor) -> DoubleTensor {
-    let (batch, channels) = (x.shape[0], x.shape.channelCount)
-    let positions = x.count / (batch * channels)
-    return DoubleTensor(summing: [batch, channels]) { y in
-      x.withPointer { x in
-        for n in 0..<batch {
-          for position in 0..<positions {
-            addProduct(1, x + (n * positions + position) * channels, to: y + n * channels, channels)
-          }
-        }
-        for i in 0..<batch * channels { y[i] /= Double(positions) }
-      }
-    }
-  }
-
-  /// dy N×C → dx N×…×C: dy over the number of positions, everywhere.
-  static func globalAverageGradient(_ dy: DoubleTensor, _ extents: [Int]) -> DoubleTensor {
-    let (batch, positions, channels) = (dy.shape[0], extents.reduce(1, *), dy.shape[1])
-    return DoubleTensor(summing: Shape([batch] + extents + [channels])) { dx in
-      dy.withPointer { dy in
-        for n in 0..<batch {
-          for position in 0..<positions {
-            for c in 0..<channels {
-              dx[(n * positions + position) * channels + c] =
-                dy[n * channels + c] / Double(positions)
-            }
-          }
-        }
-      }
-    }
-  }
-
   /// Where the maximum of a channel over a window stands: the first of equals in row-major order; a
   /// NaN is above everything.
   private static func positionOfMaximum(

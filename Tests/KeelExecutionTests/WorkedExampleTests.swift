@@ -101,8 +101,8 @@ import Testing
   }
 }
 
-/// The Float kernel's first result for one operation.
-func apply(_ primitive: Primitive, _ operands: [TensorValue]) throws -> Tensor {
+/// One result of the Float kernel for one operation.
+func apply(_ primitive: Primitive, _ operands: [TensorValue], result: Int = 0) throws -> Tensor {
   var builder = GraphBuilder()
   var inputs: [String: TensorValue] = [:]
   var values: [ValueID] = []
@@ -111,7 +111,7 @@ func apply(_ primitive: Primitive, _ operands: [TensorValue]) throws -> Tensor {
     values.append(
       builder.input("\(index)", ValueType(operand.elementType, shape: operand.shape)))
   }
-  builder.output("y", try builder.append(primitive, values, label: "test")[0])
+  builder.output("y", try builder.append(primitive, values, label: "test")[result])
   let plan = try Plan(builder.finish(), inputShapes: inputs.mapValues(\.shape))
   return try plan(inputs)["y"]!.floats(at: "y")
 }

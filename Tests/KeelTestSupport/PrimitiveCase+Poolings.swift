@@ -19,7 +19,7 @@ extension PrimitiveCase {
   }
 
   /// Poolings of every kind: overlapping, padded, not square, leaving rows out, rounded up, adaptive,
-  /// over one, two and three axes; global poolings.
+  /// over one, two and three axes.
   public static let poolings: [PrimitiveCase] = {
     var cases: [PrimitiveCase] = []
     for (kindName, kind) in PoolingGeometry.Kind.everyKind {
@@ -27,11 +27,6 @@ extension PrimitiveCase {
         let geometry = try! PoolingGeometry(kind, axes: axes, channels: 3)
         cases.append(pooling("\(kindName), \(name)", geometry))
       }
-    }
-    for shape in [[2, 3, 5], [2, 3, 4, 5], [2, 2, 3, 2, 4]] as [Shape] {
-      cases.append(
-        PrimitiveCase(
-          "global average pooling of \(shape)", .globalAveragePooling, [Operand("x", shape)]))
     }
     let geometry = try! PoolingGeometry(.maximum, axes: poolingAxes[1].axes, channels: 3)
     cases.append(

@@ -31,13 +31,3 @@ internal struct PoolingGradientStep: PreparedKernel {
       parallelism: parallelism)
   }
 }
-
-extension KernelRequest {
-  /// Prepares the pooling of all positions into their mean, of an image of shape N×…×C.
-  internal func globalPooling(image: Shape) throws(KeelError) -> PoolingKernel {
-    PoolingKernel(
-      try PoolingGeometry(
-        global: .average(countsPadding: false), input: image, place: node.label),
-      batch: image[0])
-  }
-}
