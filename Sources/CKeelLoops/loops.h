@@ -299,10 +299,13 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 
 #include "optimizers.h"
 #include "activations.h"
-#include "windows.h"
-#include "arithmetic.h"
 #include "elementwise.h"
+#include "arithmetic.h"
 #include "reductions.h"
+#include "softmax.h"
+#include "losses.h"
+#include "windows.h"
+#include "pooling.h"
 
 const KeelLoops KEEL_TABLE = {
     .name = KEEL_NAME,
@@ -334,9 +337,12 @@ const KeelLoops KEEL_TABLE = {
     .depthwise = depthwise,
     .depthwiseWeight = depthwiseWeight,
     .poolMaximum = poolMaximum,
+    .poolMaximumIndices = poolMaximumIndices,
     .poolAverage = poolAverage,
+    .poolNorm = poolNorm,
     .poolMaximumGradient = poolMaximumGradient,
     .poolAverageGradient = poolAverageGradient,
+    .poolNormGradient = poolNormGradient,
     .fewRows = fewRows,
     .transpose = transpose,
     .scale = scaleFloats,
@@ -346,4 +352,15 @@ const KeelLoops KEEL_TABLE = {
     .rmsProp = rmsProp,
     .clip = clip,
     .squareSum = squareSum,
+    .logSumExp = logSumExp,
+    .softmax = softmax,
+    .softmaxGradient = softmaxGradient,
+    .scaledSoftmax = scaledSoftmax,
+    .entropy = entropy,
+    .entropyGradient = entropyGradient,
+    .pointLoss = pointLoss,
+    .pointLossGradient = pointLossGradient,
+    .sumFloats = sumFloats,
+    .targetLoss = targetLoss,
+    .subtractTargets = subtractTargets,
 };

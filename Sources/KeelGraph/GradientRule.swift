@@ -32,8 +32,13 @@ internal struct GradientRule {
     case .activation(let activation):
       let value = activation.gradientOperand == .input ? x[0] : node.outputs[0]
       return [try one(.activationGradient(activation), [dy, value], in: &builder)]
-    case .pooling(let geometry):
-      let inputs = geometry.kind == .maximum ? [dy, x[0]] : [dy]
+    case .pooling(let geometry), .maxPoolingWithIndices(let geometry):
+      let inputs =
+        switch geometry.kind {
+        case .average: [dy]
+        case .maximum: [dy, x[0]]
+        case .l2: [dy, x[0], node.outputs[0]]
+        }
       return [try one(.poolingGradient(geometry), inputs, in: &builder)]
     case .movement(let movement):
       let extents = builder.graph.type(of: x[0]).extents
@@ -46,9 +51,17 @@ internal struct GradientRule {
       return [try one(.transpose(permutation: inverse), [dy], in: &builder)]
     case .reshape:
       return [try one(.reshape(builder.graph.type(of: x[0]).extents), [dy], in: &builder)]
-    case .softmaxCrossEntropy:
-      return [try one(.softmaxCrossEntropyGradient, [x[0], x[1], dy], in: &builder), nil]
+    case .softmax: return [try one(.softmaxGradient, [dy, node.outputs[0]], in: &builder)]
+    case .logSoftmax: return [try one(.logSoftmaxGradient, [dy, node.outputs[0]], in: &builder)]
+    case .loss(let loss): return try self.loss(loss, dy, in: &builder)
     case .fill: return []
+    case .convolutionWeightGradient(let geometry):
+      // dWeight = Σ dy·x is linear in both: its gradient takes the weight's place beside the other.
+      return [
+        needed[0]
+          ? try one(.transposedConvolution(geometry, Epilogue()), [x[1], dy], in: &builder) : nil,
+        needed[1] ? try one(.convolution(geometry, Epilogue()), [x[0], dy], in: &builder) : nil,
+      ]
     case .arithmetic(let operation): return try arithmetic(operation, dy, in: &builder)
     case .elementwise(let function): return [try elementwise(function, dy, in: &builder)]
     case .reduction(let reduction): return [try self.reduction(reduction, dy, in: &builder)]
@@ -60,10 +73,9 @@ internal struct GradientRule {
         .parametricReLUGradient, [dy, x[0], x[1]], label: node.label)
       return gradients
     case .dropout: return [try one(node.primitive, [dy, x[1]], in: &builder), nil]
-    case .convolutionWeightGradient, .linearInputGradient,
-      .linearWeightGradient, .normalizationGradient, .runningStatistics, .activationGradient,
-      .poolingGradient, .softmax, .softmaxCrossEntropyGradient, .arithmeticGradient,
-      .extremeGradient, .parametricReLUGradient:
+    case .linearInputGradient, .linearWeightGradient, .normalizationGradient, .runningStatistics,
+      .activationGradient, .poolingGradient, .softmaxGradient, .logSoftmaxGradient, .lossGradient,
+      .arithmeticGradient, .extremeGradient, .parametricReLUGradient:
       throw missing("an operation that has a gradient")
     }
   }

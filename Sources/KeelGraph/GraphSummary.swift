@@ -124,7 +124,9 @@ private struct FieldTable {
     switch node.primitive {
     case .convolution(let geometry, _): operands[0] = x.through(geometry)
     case .transposedConvolution(let geometry, _): operands[0] = x.throughTransposed(geometry)
-    case .pooling(let geometry): operands[0] = x.through(geometry)
+    case .pooling(let geometry), .maxPoolingWithIndices(let geometry):
+      guard let pooled = x.through(geometry) else { return nil }
+      operands[0] = pooled
     case .movement(let movement):
       let extents = shapes[node.inputs[0].index].extents
       guard extents.count == x.axes.count + 2 else { return nil }

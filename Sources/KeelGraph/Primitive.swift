@@ -40,8 +40,11 @@ public enum Primitive: Hashable, Sendable {
 
   /// x → y.
   case pooling(PoolingGeometry)
-  /// (dy, x) → dx for maximum, dy → dx for average.
+  /// (dy, x) → dx for maximum, dy → dx for average, (dy, x, y) → dx for L2.
   case poolingGradient(PoolingGeometry)
+  /// x → (y, indices int64): max pooling and, for each element of y, the position of the maximum within
+  /// its image, counted in row-major order over the spatial axes: (k·H + i)·W + j.
+  case maxPoolingWithIndices(PoolingGeometry)
 
   /// x → y: slices, paddings and resizings, one along each axis. Axes of open extent stay whole.
   case movement(Movement)
@@ -54,12 +57,20 @@ public enum Primitive: Hashable, Sendable {
 
   /// x → the same elements under other extents.
   case reshape([Extent])
-  /// x → softmax along the last axis.
+  /// x → p = e^x/Σ e^x along the last axis, with the largest x subtracted first. A row that holds NaN or
+  /// +∞, or −∞ alone, is NaN throughout; −∞ among others is 0.
   case softmax
-  /// (logits N×K, labels N) → the mean over samples of −log softmax(logits)[label].
-  case softmaxCrossEntropy
-  /// (logits, labels, dLoss) → dLogits.
-  case softmaxCrossEntropyGradient
+  /// (dy, p) → dx = p·(dy − Σ dy·p), from the result p.
+  case softmaxGradient
+  /// x → ℓ = x − log Σ e^x along the last axis, as `softmax`.
+  case logSoftmax
+  /// (dy, ℓ) → dx = dy − e^ℓ·Σ dy, from the result ℓ.
+  case logSoftmaxGradient
+  /// The operands and the result are those of the loss's kind and reduction.
+  case loss(Loss)
+  /// (the operands of the loss…, dLoss) → the gradient of the first operand; of both sides for ranking and
+  /// consensus. dLoss has the shape of the loss's result.
+  case lossGradient(Loss)
   /// () → a tensor of one value.
   case fill(Float, [Extent])
 
@@ -107,7 +118,8 @@ extension Primitive {
     case .runningStatistics: "running statistics"
     case .activation(let activation): activation.name
     case .activationGradient(let activation): "\(activation.name) gradient"
-    case .pooling(let geometry): geometry.kind == .maximum ? "max pooling" : "average pooling"
+    case .pooling(let geometry): geometry.kind.name
+    case .maxPoolingWithIndices: "max pooling with indices"
     case .poolingGradient: "pooling gradient"
     case .movement(let movement): movement.name
     case .movementGradient(let movement, _): "\(movement.name) gradient"
@@ -115,8 +127,11 @@ extension Primitive {
     case .transpose: "transpose"
     case .reshape: "reshape"
     case .softmax: "softmax"
-    case .softmaxCrossEntropy: "softmax cross-entropy"
-    case .softmaxCrossEntropyGradient: "softmax cross-entropy gradient"
+    case .softmaxGradient: "softmax gradient"
+    case .logSoftmax: "log-softmax"
+    case .logSoftmaxGradient: "log-softmax gradient"
+    case .loss(let loss): "\(loss.name) loss"
+    case .lossGradient(let loss): "\(loss.name) loss gradient"
     case .fill: "fill"
     case .arithmetic(let operation): operation.rawValue
     case .arithmeticGradient(let operand): "\(operand.rawValue) gradient"
@@ -167,7 +182,8 @@ extension Primitive {
     case .normalization(let n): n.statistics == .current ? 2 : 1
     case .normalizationGradient(let n):
       1 + (n.hasAffine ? 2 : 0) + (n.epilogue.hasResidual ? 1 : 0)
-    case .runningStatistics, .parametricReLUGradient: 2
+    case .runningStatistics, .parametricReLUGradient, .maxPoolingWithIndices: 2
+    case .lossGradient(let loss): loss.gradientCount
     default: 1
     }
   }

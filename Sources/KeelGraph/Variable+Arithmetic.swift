@@ -120,16 +120,17 @@ extension Variable {
     reduced(.minimum, axes: axes, keepsAxes: keepsAxes)
   }
 
-  /// The mean over the positions of N×H×W×C: N×C.
+  /// The mean over all positions of N×…×C, with one to three axes between: N×C.
   public func globalAveragePooled() -> Variable {
-    if let type, type.rank != 4 {
+    guard let type else { return self }
+    guard (3...5).contains(type.rank) else {
       trace.fail(
         KeelError(
-          .shape, at: "global average pooling after \(trace.lastLayer)", expected: "N×H×W×C",
-          found: "\(type)"))
+          .shape, at: "global average pooling after \(trace.lastLayer)",
+          expected: "N×L×C, N×H×W×C or N×D×H×W×C", found: "\(type)"))
       return trace.nothing()
     }
-    return mean(axes: [1, 2])
+    return mean(axes: Array(1..<type.rank - 1))
   }
 
   /// The same values broadcast to other extents.

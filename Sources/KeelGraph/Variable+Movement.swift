@@ -148,7 +148,10 @@ extension Variable {
   /// N×H×W×(C·b²) → N×(H·b)×(W·b)×C: channels to pixels.
   public func depthToSpace(block: Int, order: BlockOrder = .channelFirst) -> Variable {
     let place = "depth to space after \(trace.lastLayer)"
-    guard let (h, w, c) = imageExtents(at: place), let type else { return trace.nothing() }
+    guard let (axes, c) = spatialExtents(axisCount: 2, at: place), let type else {
+      return trace.nothing()
+    }
+    let (h, w) = (axes[0], axes[1])
     guard block >= 1, block < 1 << 15, c % (block * block) == 0 else {
       trace.fail(
         KeelError(
@@ -170,7 +173,10 @@ extension Variable {
   /// N×(H·b)×(W·b)×C → N×H×W×(C·b²): pixels to channels, undone by `depthToSpace`.
   public func spaceToDepth(block: Int, order: BlockOrder = .channelFirst) -> Variable {
     let place = "space to depth after \(trace.lastLayer)"
-    guard let (h, w, c) = imageExtents(at: place), let type else { return trace.nothing() }
+    guard let (axes, c) = spatialExtents(axisCount: 2, at: place), let type else {
+      return trace.nothing()
+    }
+    let (h, w) = (axes[0], axes[1])
     guard block >= 1, block < 1 << 15, h % block == 0, w % block == 0 else {
       trace.fail(
         KeelError(

@@ -129,10 +129,18 @@ public struct ReceptiveField: Hashable, Sendable {
   /// - Parameter axisCount: the number of spatial axes, 1 to 3.
   public init(axisCount: Int = 2) { axes = Array(repeating: Axis(), count: axisCount) }
 
-  /// The field of the outputs of a convolution or pooling over positions that have this field.
+  /// The field of the outputs of a convolution over positions that have this field.
   /// - Precondition: both have as many axes.
   public func through(_ geometry: some SpatialGeometry) -> ReceptiveField {
     along(geometry.axes) { $0.through($1) }
+  }
+
+  /// The field of the outputs of a pooling over positions that have this field; nil where bins of an
+  /// adaptive pooling differ in size.
+  /// - Precondition: both have as many axes.
+  public func through(_ geometry: PoolingGeometry) -> ReceptiveField? {
+    let windows = geometry.axes.compactMap(\.evenWindow)
+    return windows.count == geometry.axes.count ? along(windows) { $0.through($1) } : nil
   }
 
   /// The field of the outputs of a transposed convolution over positions that have this field.

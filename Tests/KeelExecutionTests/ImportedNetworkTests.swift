@@ -68,7 +68,7 @@ import Testing
     var builder = GraphBuilder(try imported.trainingForm(momentum: 0.2))
     let labels = builder.input("labels", ValueType(.int64, [.batch]))
     let logits = try builder.graph.output(named: "logits").value
-    builder.output("loss", try builder.append(.softmaxCrossEntropy, [logits, labels])[0])
+    builder.output("loss", try builder.append(.loss(Loss(.crossEntropy())), [logits, labels])[0])
     let (training, fusion) = try builder.finish().fused()
     #expect(fusion.fusedCount == 4 && fusion.keptCount == 0)
     #expect(training.updates.count == 6)

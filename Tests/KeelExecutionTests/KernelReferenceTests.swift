@@ -10,8 +10,9 @@ import Testing
 @Suite struct KernelReferenceTests {
   @Test(
     arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
-      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.movements
-      + PrimitiveCase.others + PrimitiveCase.transposedConvolutions,
+      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.losses
+      + PrimitiveCase.movements + PrimitiveCase.others + PrimitiveCase.transposedConvolutions
+      + PrimitiveCase.weightGradients,
     [1, 2] as [UInt64])
   func agreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
     try expectKernelsAgree(test, seed: seed)
@@ -27,6 +28,16 @@ import Testing
     try expectKernelsAgree(test, seed: 7)
   }
 
+  @Test(arguments: PrimitiveCase.combinedGeometries)
+  func combinationsOfStrideDilationPaddingAndGroups(_ geometry: ConvolutionGeometry) throws {
+    let epilogue = Epilogue(hasBias: true)
+    let padding = geometry.axes.map { "\($0.paddingBefore)+\($0.paddingAfter)" }
+    let name = "\(geometry), padding \(padding)"
+    try expectKernelsAgree(.convolution(name, geometry, epilogue), seed: 9)
+    try expectKernelsAgree(
+      .transposedConvolution("transposed \(name)", geometry, epilogue), seed: 9)
+  }
+
   @Test(arguments: KernelCases.volumes)
   func sequencesAndVolumesAroundTileEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 8)
@@ -40,6 +51,16 @@ import Testing
   @Test(arguments: KernelCases.activations)
   func activationsAroundVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 6)
+  }
+
+  @Test(arguments: KernelCases.poolings)
+  func poolingsAroundVectorAndBandEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 9)
+  }
+
+  @Test(arguments: KernelCases.losses)
+  func lossesAroundVectorAndBlockEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
   }
 
   @Test(

@@ -11,6 +11,11 @@ import Testing
     try expectGradients(of: test, seed: 17)
   }
 
+  @Test(arguments: PrimitiveCase.weightGradients)
+  func convolutionWeightGradient(_ test: PrimitiveCase) throws {
+    try expectGradients(of: test, seed: 18)
+  }
+
   @Test(arguments: PrimitiveCase.linears)
   func linear(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 12) }
 
@@ -22,6 +27,9 @@ import Testing
 
   @Test(arguments: PrimitiveCase.activations)
   func activation(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 16) }
+
+  @Test(arguments: PrimitiveCase.losses)
+  func loss(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 17) }
 
   @Test(arguments: PrimitiveCase.others)
   func other(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 15) }

@@ -66,7 +66,7 @@ import Testing
     let logits = try builder.append(
       .linear(Epilogue(hasBias: true)), [features, weight, bias], label: "head")[0]
     builder.output("logits", logits)
-    builder.output("loss", try builder.append(.softmaxCrossEntropy, [logits, labels])[0])
+    builder.output("loss", try builder.append(.loss(Loss(.crossEntropy())), [logits, labels])[0])
     return try builder.finish()
   }
 

@@ -31,6 +31,42 @@ extension PrimitiveCase {
     return cases
   }()
 
+  /// The weight gradient of every convolution of the grid, as an operation of its own.
+  public static let weightGradients: [PrimitiveCase] = convolutionGeometries.map {
+    PrimitiveCase(
+      "weight gradient, \($0.name)", .convolutionWeightGradient($0.geometry),
+      [
+        Operand("x", $0.geometry.inputShape(batch: 2)),
+        Operand("dy", $0.geometry.outputShape(batch: 2)),
+      ])
+  }
+
+  /// Every combination of stride, dilation, padding that differs by side, and groups, over one, two and
+  /// three axes.
+  public static let combinedGeometries: [ConvolutionGeometry] = {
+    var result: [ConvolutionGeometry] = []
+    for axisCount in 1...3 {
+      for stride in 1...3 {
+        for dilation in 1...2 {
+          for (before, after) in [(0, 0), (1, 0), (0, 2), (3, 1)] {
+            for (inputs, outputs, groups) in [(3, 2, 1), (4, 6, 2), (5, 5, 5)] {
+              let axes = (0..<axisCount).map { i in
+                // Axes differ in extent and window.
+                try! SpatialAxis(
+                  input: 5 + i, window: 3 - i % 2, stride: stride, paddingBefore: before,
+                  paddingAfter: after, dilation: dilation)
+              }
+              result.append(
+                try! ConvolutionGeometry(
+                  axes: axes, inputChannels: inputs, outputChannels: outputs, groups: groups))
+            }
+          }
+        }
+      }
+    }
+    return result
+  }()
+
   /// Geometries made from the numbers of a transposed convolution.
   public static let transposedGeometries: [(name: String, geometry: ConvolutionGeometry)] = {
     func geometry(

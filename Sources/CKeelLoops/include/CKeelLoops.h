@@ -9,8 +9,7 @@
 
 /* Where a sliding window reads: position (n, k, i, j) of a grid sees, for run r, `runTaps[r]` neighbouring
    source pixels that start at plane k*stepZ + runZ[r], row i*stepY + runY[r], column j*stepX + runX[r];
-   images have one plane, sequences one plane of one row. Pixels outside the source read as zero (or are
-   left out, for pooling). */
+   images have one plane, sequences one plane of one row. Pixels outside the source read as zero. */
 typedef struct KeelWindow {
   long sourceDepth, sourceHeight, sourceWidth;
   long sourceStride; /* floats from one source pixel to the next */
@@ -21,6 +20,25 @@ typedef struct KeelWindow {
   const long *runZ, *runY, *runX, *runTaps;
   const long *runOffset; /* floats from the pixel at the steps to the run's first, over whole planes */
 } KeelWindow;
+
+/* One axis of a pooling. */
+typedef struct KeelPoolAxis {
+  long input, output;
+  long window; /* taps of a window of which nothing is cut off */
+  long step;   /* pixels from one tap to the next */
+  /* For each output position: the first tap inside the source, how many are, and the axis's factor of
+     what an average is divided by. */
+  const long *first, *count, *divisor;
+} KeelPoolAxis;
+
+/* A pooling of volumes of z.input × y.input × x.input pixels; images are volumes of one plane. */
+typedef struct KeelPool {
+  KeelPoolAxis z, y, x;
+  long channels;
+  long taps;          /* of a window of which nothing is cut off */
+  const long *offset; /* floats from such a window's first pixel to each, where there are at most 64 */
+  int tiles;          /* every pixel lies in exactly one window */
+} KeelPool;
 
 /* How a backward pass knows where the activation was active. */
 enum KeelMask {
@@ -60,6 +78,26 @@ typedef struct KeelActivation {
   int kind;
   float a, b;
 } KeelActivation;
+
+/* The losses of single elements. Their parameters: β of smooth L1, δ of Huber, γ of focal and the margin
+   in a; α of focal in b, below 0 for none. */
+enum {
+  KEEL_SQUARED_ERROR,
+  KEEL_ABSOLUTE_ERROR,
+  KEEL_SMOOTH_L1,
+  KEEL_HUBER,
+  KEEL_LOGISTIC,
+  KEEL_BINARY,
+  KEEL_BINARY_FOCAL,
+  KEEL_KL,
+  KEEL_RANKING
+};
+
+typedef struct KeelLoss {
+  int kind;
+  float a, b;
+  float weight; /* the third operand where there is none for each element */
+} KeelLoss;
 
 /* Arithmetic of two operands. */
 enum {
@@ -186,18 +224,26 @@ typedef struct KeelLoops {
   /* dWeight[t, c] += Σ_p dy[p, c]·source[window t of p, c]; dy points at position first */
   void (*depthwiseWeight)(float *dWeight, const float *source, const float *dy,
                           const KeelWindow *window, long first, long count);
-  /* y[p, c] = the largest of the window; NaN wins */
-  void (*poolMaximum)(float *y, const float *source, const KeelWindow *window, long first,
-                      long count);
-  /* y[p, c] = Σ window / divisor, or / the pixels inside the source where divisor is 0 */
-  void (*poolAverage)(float *y, const float *source, const KeelWindow *window, long first,
-                      long count, long divisor);
-  /* dx[first maximum of window p, c] += dy[p, c] */
-  void (*poolMaximumGradient)(float *dx, const float *dy, const float *source,
-                              const KeelWindow *window, long first, long count);
-  /* dx[every pixel of window p, c] += dy[p, c] / divisor (as poolAverage) */
-  void (*poolAverageGradient)(float *dx, const float *dy, const KeelWindow *window, long first,
-                              long count, long divisor);
+  /* Pooling: y[p, c] for `count` positions from `first` on, counted over the images of x; y points at
+     position first. The largest of the window; NaN wins. */
+  void (*poolMaximum)(float *y, const float *x, const KeelPool *pool, long first, long count);
+  /* The same, and where it stands: index[p, c] is the pixel in its image of the first of equals. */
+  void (*poolMaximumIndices)(float *y, long long *index, const float *x, const KeelPool *pool,
+                             long first, long count);
+  /* Σ window / divisor */
+  void (*poolAverage)(float *y, const float *x, const KeelPool *pool, long first, long count);
+  /* √Σ window² */
+  void (*poolNorm)(float *y, const float *x, const KeelPool *pool, long first, long count);
+  /* The gradients of one image, each for `pixels` pixels of dx from firstPixel on, which are written
+     whatever they held; pointers are to the image. dx[first maximum of window p, c] += dy[p, c] */
+  void (*poolMaximumGradient)(float *dx, const float *dy, const float *x, const KeelPool *pool,
+                              long firstPixel, long pixels);
+  /* dx[every pixel of window p, c] += dy[p, c] / divisor */
+  void (*poolAverageGradient)(float *dx, const float *dy, const KeelPool *pool, long firstPixel,
+                              long pixels);
+  /* dx[every pixel q of window p, c] += x[q, c]·dy[p, c] / y[p, c], nothing where y is 0 */
+  void (*poolNormGradient)(float *dx, const float *dy, const float *x, const float *y,
+                           const KeelPool *pool, long firstPixel, long pixels);
 
   /* c = a·b for few rows of a, where packing b would cost more than the product: c rows × columns with
      rows cStride floats apart, a rows × depth with rows aStride apart, b depth × columns. */
@@ -227,6 +273,40 @@ typedef struct KeelLoops {
   void (*clip)(float *g, long count, float limit);
   /* Σ x², in double, in an order that is the same for every instruction set */
   double (*squareSum)(const float *x, long count);
+
+  /* Along each row: largest = max x and logSum = log Σ e^(x − largest), kept apart, since their sum would
+     round away the second where the first is large. */
+  void (*logSumExp)(float *largest, float *logSum, const float *x, long rows, long columns);
+  /* y = e^x/Σ e^x along each row, or its logarithm; y may be x */
+  void (*softmax)(float *y, const float *x, long rows, long columns, int isLog);
+  /* dx from the result y: y·(dy − Σ dy·y), or for the logarithm dy − e^y·Σ dy; dx may be dy or y */
+  void (*softmaxGradient)(float *dx, const float *dy, const float *y, long rows, long columns,
+                          int isLog);
+  /* y = scale[r]·softmax(x), from what logSumExp wrote */
+  void (*scaledSoftmax)(float *y, const float *x, const float *largest, const float *logSum,
+                        const float *scale, long rows, long columns);
+  /* y[r] = −Σ p·log p with p = softmax(x), 0·log 0 = 0 */
+  void (*entropy)(float *y, const float *x, const float *largest, const float *logSum, long rows,
+                  long columns);
+  /* dx = −scale[r]·p·(log p + entropy[r]) */
+  void (*entropyGradient)(float *dx, const float *x, const float *largest, const float *logSum,
+                          const float *entropy, const float *scale, long rows, long columns);
+  /* out = the loss of x and y; w is a third operand or null */
+  void (*pointLoss)(float *out, const float *x, const float *y, const float *w, long count,
+                    KeelLoss f);
+  /* dx = (dy or, where that is null, factor)·the derivative of the loss by x */
+  void (*pointLossGradient)(float *dx, const float *x, const float *y, const float *w,
+                            const float *dy, float factor, long count, KeelLoss f);
+  /* Σ x, in double, in an order that is the same for every instruction set */
+  double (*sumFloats)(const float *x, long count);
+  /* With t′ = w·(keep·t + spread), null targets being 0 and null w 1:
+     out[r] = −Σ t′·log softmax(x), total[r] = Σ t′ */
+  void (*targetLoss)(float *out, float *total, const float *x, const float *targets, const float *w,
+                     float keep, float spread, const float *largest, const float *logSum, long rows,
+                     long columns);
+  /* dx −= scale[r]·t′ */
+  void (*subtractTargets)(float *dx, const float *targets, const float *w, float keep, float spread,
+                          const float *scale, long rows, long columns);
 } KeelLoops;
 
 /* The instruction sets, lowest first. On arm64 the baseline is NEON. */

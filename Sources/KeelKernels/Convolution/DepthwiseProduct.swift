@@ -56,12 +56,10 @@ internal struct DepthwiseProduct: Sendable {
         withUnsafePointer(to: phase.window.leaf) {
           loops.depthwise(result, source, phaseWeight, $0, rows.lowerBound, rows.count)
         }
-        if isWhole {
-          epilogue.apply(to: y, rows: rows, columns: 0..<channels, stride: channels)
-        } else {
-          epilogue.finish(
-            result, of: phase, rows: rows, columns: 0..<channels, stride: channels, into: y)
+        if !isWhole {
+          phase.scatter(result, rows: rows, columns: 0..<channels, stride: channels, to: y)
         }
+        epilogue.apply(to: y, of: phase, rows: rows, columns: 0..<channels, stride: channels)
       }
     }
   }

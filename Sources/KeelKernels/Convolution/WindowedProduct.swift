@@ -120,7 +120,7 @@ internal struct WindowedProduct: Sendable {
     }
   }
 
-  /// A tile whose rows are pixels that lie apart: finished in scratch memory, then copied out.
+  /// A tile whose rows are pixels that lie apart: multiplied in scratch memory, then copied out.
   private func runScattered(
     _ phase: Phase, _ rows: Range<Int>, _ panels: Range<Int>, _ source: UnsafePointer<Float>,
     _ packed: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands,
@@ -141,9 +141,9 @@ internal struct WindowedProduct: Sendable {
           (finished + row * stride + base + low).update(repeating: 0, count: high - low)
         }
       }
-      epilogue.finish(
-        finished, of: phase.geometry, rows: rows, columns: base + low..<base + high,
-        stride: stride, into: y)
+      let columns = base + low..<base + high
+      phase.geometry.scatter(finished, rows: rows, columns: columns, stride: stride, to: y)
+      epilogue.apply(to: y, of: phase.geometry, rows: rows, columns: columns, stride: stride)
     }
   }
 

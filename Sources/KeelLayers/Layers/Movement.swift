@@ -59,7 +59,7 @@ public struct Pad2d: Layer {
 
   /// Records the padding.
   public func callAsFunction(_ x: Variable) -> Variable {
-    guard x.imageExtents(at: "Pad2d after \(x.trace.lastLayer)") != nil else {
+    guard x.spatialExtents(axisCount: 2, at: "Pad2d after \(x.trace.lastLayer)") != nil else {
       return x.trace.nothing()
     }
     return x.padded([1: (top, bottom), 2: (left, right)], mode: mode)

@@ -45,7 +45,9 @@ public struct PaddedShortcut: Layer {
   /// Records the shortcut.
   public func callAsFunction(_ x: Variable) -> Variable {
     let place = "shortcut after \(x.trace.lastLayer)"
-    guard let image = x.imageExtents(at: place) else { return x.trace.nothing() }
+    guard let image = x.spatialExtents(axisCount: 2, at: place) else {
+      return x.trace.nothing()
+    }
     guard channels >= image.channels else {
       x.trace.fail(
         KeelError(
