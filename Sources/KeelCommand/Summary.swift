@@ -12,7 +12,7 @@ struct Summary: ParsableCommand {
 
         keel summary
         keel summary resnet18
-        keel summary vgg11 --input 96x96x3 --classes 10 --batch 8 --json
+        keel summary resnet50 --input 96x96x3 --classes 10 --batch 8 --json
       """)
 
   @Argument(help: "A built-in network.", transform: BuiltInNetwork.named)

@@ -15,9 +15,13 @@ extension Graph {
   /// - Parameters:
   ///   - logits: the name of the output that the linear layer makes.
   ///   - name: the name of the new output.
+  ///   - size: the height and width to enlarge the maps to, bilinearly, such as the image's; nil for those
+  ///     of the features. The mean of an enlarged map is no longer the logit's.
   /// - Throws: `KeelError` of kind `graph` where the output is unknown or made in another way; of kind
   ///   `shape` for features of open height or width.
-  public func addingClassActivationMaps(of logits: String = "y", as name: String = "maps")
+  public func addingClassActivationMaps(
+    of logits: String = "y", as name: String = "maps", size: PerAxis? = nil
+  )
     throws(KeelError) -> Graph
   {
     let output = try output(named: logits)
@@ -49,8 +53,15 @@ extension Graph {
       kernel: (1, 1), place: place)
     let kernel = try builder.append(
       .reshape(geometry.weightShape.extents.map(Extent.fixed)), [linear.inputs[1]], label: place)
-    let maps = try builder.append(
+    var maps = try builder.append(
       .convolution(geometry, Epilogue()), [features, kernel[0]], label: place)
+    if let size {
+      let axes = [size.height, size.width].map {
+        AxisMovement.resize(to: $0, .linear, .halfPixel, scale: nil)
+      }
+      maps = try builder.append(
+        .movement(Movement([.whole] + axes + [.whole])), maps, label: place)
+    }
     builder.output(name, maps[0])
     return try builder.finish()
   }

@@ -149,7 +149,7 @@ import Testing
   @Test func help() async throws {
     let run = try await CommandRun("help", "summary")
     #expect(run.status == 0)
-    for part in ["keel summary vgg11 --input 96x96x3", "--batch", "--classes", "--json"] {
+    for part in ["keel summary resnet50 --input 96x96x3", "--batch", "--classes", "--json"] {
       #expect(run.output.contains(part), "\(part)")
     }
     #expect(try await CommandRun("--help").output.contains("summary"))

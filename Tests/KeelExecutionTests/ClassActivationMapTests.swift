@@ -57,6 +57,23 @@ import Testing
     }
   }
 
+  /// Enlarged, a map still has the values of its corners.
+  @Test func enlarged() throws {
+    let small = try graph().addingClassActivationMaps()
+    let large = try graph().addingClassActivationMaps(size: 8)
+    let inputs = ["x": TensorValue.float32(images())]
+    let expected = try #require(try Interpreter(small).run(inputs).outputs["maps"]).floats(at: "")
+    let maps = try #require(try Interpreter(large).run(inputs).outputs["maps"]).floats(at: "")
+    #expect(maps.shape == [2, 8, 8, 3])
+    for c in 0..<3 {
+      #expect(maps[flat: c] == expected[flat: c])
+      #expect(maps[flat: 2 * 64 * 3 - 3 + c] == expected[flat: 2 * 16 * 3 - 3 + c])
+      // A quarter of the way from the first element to the second.
+      let middle = 0.75 * expected[flat: c] + 0.25 * expected[flat: 3 + c]
+      #expect(abs(maps[flat: 3 + c] - middle) <= 1e-5)
+    }
+  }
+
   @Test func graphsThatHaveNone() throws {
     var source = RandomSource(seed: 1)
     let flat = try Graph(

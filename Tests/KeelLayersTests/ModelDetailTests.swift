@@ -65,56 +65,123 @@ import Testing
     #expect(Set(threes.map(\.height.output)) == [32, 16, 8])
   }
 
-  static let wrong:
-    [(message: String, input: [Extent], make: @Sendable (inout RandomSource) -> any Layer)] = [
-      (
-        "expected 6n + 2 with n at least 1, found 18", [.batch, 32, 32, 3],
-        { CIFARResNet(depth: 18, using: &$0) }
-      ),
-      (
-        "expected 6n + 2 with n at least 1, found 2", [.batch, 32, 32, 3],
-        { CIFARResNet(depth: 2, using: &$0) }
-      ),
-      (
-        "at fc1: expected input features at least 1, found 0", [.batch, 4, 4, 1],
-        { LeNet(imageSize: 3, using: &$0) }
-      ),
-      (
-        "at fc1: expected input features at least 1, found 0", [.batch, 28, 28, 1],
-        { LeNet(imageSize: -8, using: &$0) }
-      ),
-      ("at fc1", [.batch, 28, 28, 1], { LeNet(imageSize: .init(Int.max), using: &$0) }),
-      ("at fc1", [.batch, 28, 28, 1], { BatchNormNet(imageSize: .init(Int.min), using: &$0) }),
-      ("at fc1", [.batch, 32, 32, 3], { PlainCIFARNet(imageSize: .init(Int.min), using: &$0) }),
-      ("at fc1", [.batch, 32, 32, 1], { LeNet(using: &$0) }),
-      (
-        "at fc2: expected output features at least 1, found 0", [.batch, 28, 28, 1],
-        { LeNet(classes: 0, using: &$0) }
-      ),
-      (
-        "at conv1: expected input channels at least 1, found -1", [.batch, 28, 28, 1],
-        { BatchNormNet(inputChannels: -1, using: &$0) }
-      ),
-      ("at features.0.0", [.batch, 32, 32, 1], { MobileNetV2(using: &$0) }),
-      (
-        "at classifier.1: expected output features at least 1, found -2", [.batch, 32, 32, 3],
-        { MobileNetV2(classes: -2, using: &$0) }
-      ),
-      (
-        "at conv.0.0: expected output channels at least 1, found 0", [.batch, 8, 8, 4],
-        { InvertedResidual(4, 4, stride: 1, expansion: 0, using: &$0) }
-      ),
-      (
-        "at conv.0.0", [.batch, 8, 8, 4],
-        { InvertedResidual(4, 4, stride: 1, expansion: Int.max, using: &$0) }
-      ),
-    ]
+  /// The size of a valid U-Net's output: 572 becomes 388, and sides that do not divide lose more.
+  @Test(arguments: [(572, 388), (188, 4), (190, 4), (204, 20)])
+  func validSizes(_ input: Int, _ output: Int) throws {
+    var source = RandomSource(seed: 3)
+    let net = UNet(width: 2, using: &source)
+    #expect(
+      try resultType(net, [.batch, .fixed(input), .fixed(input), 1])
+        == ValueType([.batch, .fixed(output), .fixed(output), 2]))
+  }
+
+  @Test func uNetPaths() throws {
+    var source = RandomSource(seed: 3)
+    let paths = UNet(width: 2, levels: 1, batchNorm: true, using: &source).parameters.map(\.path)
+      .filter { $0.hasSuffix("weight") || $0.hasSuffix("bias") || $0.hasSuffix("scale") }
+    #expect(
+      paths == [
+        "encoder.0.conv1.weight", "encoder.0.bn1.scale", "encoder.0.conv2.weight",
+        "encoder.0.bn2.scale", "encoder.1.conv1.weight", "encoder.1.bn1.scale",
+        "encoder.1.conv2.weight", "encoder.1.bn2.scale", "decoder.0.up.weight",
+        "decoder.0.up.bias", "decoder.0.convolutions.conv1.weight",
+        "decoder.0.convolutions.bn1.scale", "decoder.0.convolutions.conv2.weight",
+        "decoder.0.convolutions.bn2.scale", "head.weight", "head.bias",
+      ])
+  }
+
+  struct Wrong: Sendable {
+    let message: String
+    let input: [Extent]
+    let make: @Sendable (inout RandomSource) -> any Layer
+
+    init(
+      _ message: String, _ input: [Extent],
+      _ make: @escaping @Sendable (inout RandomSource) -> any Layer
+    ) {
+      self.message = message
+      self.input = input
+      self.make = make
+    }
+  }
+
+  static let wrong = [
+    Wrong(
+      "expected 6n + 2 with n at least 1, found 18", [.batch, 32, 32, 3],
+      { CIFARResNet(depth: 18, using: &$0) }
+    ),
+    Wrong(
+      "expected 6n + 2 with n at least 1, found 2", [.batch, 32, 32, 3],
+      { CIFARResNet(depth: 2, using: &$0) }
+    ),
+    Wrong(
+      "at fc1: expected input features at least 1, found 0", [.batch, 4, 4, 1],
+      { LeNet(imageSize: 3, using: &$0) }
+    ),
+    Wrong(
+      "at fc1: expected input features at least 1, found 0", [.batch, 28, 28, 1],
+      { LeNet(imageSize: -8, using: &$0) }
+    ),
+    Wrong("at fc1", [.batch, 28, 28, 1], { LeNet(imageSize: PerAxis(Int.max), using: &$0) }),
+    Wrong(
+      "at fc1", [.batch, 28, 28, 1], { BatchNormNet(imageSize: PerAxis(Int.min), using: &$0) }),
+    Wrong(
+      "at fc1", [.batch, 32, 32, 3], { PlainCIFARNet(imageSize: PerAxis(Int.min), using: &$0) }),
+    Wrong("at fc1", [.batch, 32, 32, 1], { LeNet(using: &$0) }),
+    Wrong(
+      "at fc2: expected output features at least 1, found 0", [.batch, 28, 28, 1],
+      { LeNet(classes: 0, using: &$0) }
+    ),
+    Wrong(
+      "at conv1: expected input channels at least 1, found -1", [.batch, 28, 28, 1],
+      { BatchNormNet(inputChannels: -1, using: &$0) }
+    ),
+    Wrong("at features.0.0", [.batch, 32, 32, 1], { MobileNetV2(using: &$0) }),
+    Wrong(
+      "at classifier.1: expected output features at least 1, found -2", [.batch, 32, 32, 3],
+      { MobileNetV2(classes: -2, using: &$0) }
+    ),
+    Wrong(
+      "at UNet: expected levels from 1 to 16, found 0", [.batch, 64, 64, 1],
+      { UNet(levels: 0, using: &$0) }
+    ),
+    Wrong(
+      "at UNet: expected width from 1 to 65536, found -4", [.batch, 64, 64, 1],
+      { UNet(width: -4, using: &$0) }
+    ),
+    Wrong("at encoder.", [.batch, 64, 64, 1], { UNet(using: &$0) }),
+    Wrong(
+      "at DenseNet: expected blocks from 1 to 100,000, found 0", [.batch, 64, 64, 3],
+      { DenseNet(blocks: [], using: &$0) }
+    ),
+    Wrong(
+      "at DenseNet: expected layers of a block from 1 to 100,000, found 0", [.batch, 64, 64, 3],
+      { DenseNet(blocks: [2, 0], using: &$0) }
+    ),
+    Wrong(
+      "at DenseNet: expected growth from 1 to 100,000, found 0", [.batch, 64, 64, 3],
+      { DenseNet(growth: 0, using: &$0) }
+    ),
+    Wrong(
+      "expected at least the input's 4 channels, found 3", [.batch, 8, 8, 4],
+      { _ in PaddedShortcut(3, stride: 2) }
+    ),
+    Wrong(
+      "at conv.0.0: expected output channels at least 1, found 0", [.batch, 8, 8, 4],
+      { InvertedResidual(4, 4, stride: 1, expansion: 0, using: &$0) }
+    ),
+    Wrong(
+      "at conv.0.0", [.batch, 8, 8, 4],
+      { InvertedResidual(4, 4, stride: 1, expansion: Int.max, using: &$0) }
+    ),
+  ]
 
   @Test(arguments: wrong.indices)
   func wrongSizes(_ index: Int) throws {
-    let (message, input, make) = Self.wrong[index]
+    let row = Self.wrong[index]
     var source = RandomSource(seed: 1)
-    let error = try #require(failure(make(&source), input), "\(message)")
-    #expect(error.description.contains(message), "\(error)")
+    let found = failure(row.make(&source), row.input)
+    let text: String = try #require(found).description
+    #expect(text.contains(row.message))
   }
 }

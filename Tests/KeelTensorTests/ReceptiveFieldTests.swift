@@ -127,6 +127,28 @@ import Testing
     #expect(cropped.size == axis.size && cropped.jump == axis.jump)
   }
 
+  /// Resized axes against the taps that are computed with, but where they are clamped to the ends.
+  @Test(arguments: [(6, 12), (6, 4), (9, 6), (10, 25), (7, 7)])
+  func resized(_ input: Int, _ output: Int) throws {
+    let interpolations: [Interpolation] = [
+      .linear, .nearest(.down), .nearest(.halfDown), .nearest(.halfUp), .nearest(.up),
+    ]
+    for interpolation in interpolations {
+      for coordinates in [ResizeCoordinates.halfPixel, .alignCorners, .asymmetric] {
+        let movement = AxisMovement.resize(
+          to: output, interpolation, coordinates, scale: nil)
+        let taps = AxisTaps(movement, input: input, output: output)
+        let field = ReceptiveField(axisCount: 1).moved([movement], extents: [input]).axes[0]
+        for i in 0..<output {
+          let part = try #require(field.part(of: i))
+          guard part.lowerBound >= 0, part.upperBound < input else { continue }
+          let seen = taps.inputs[taps.starts[i]..<taps.starts[i + 1]]
+          #expect(part == seen.min()!...seen.max()!, "\(interpolation) \(coordinates) \(i)")
+        }
+      }
+    }
+  }
+
   @Test func joinedAndReduced() throws {
     let wide = try field([(5, 1, 2), (3, 2, 1)])
     let narrow = try field([(1, 2, 0)])

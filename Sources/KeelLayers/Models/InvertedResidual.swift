@@ -52,5 +52,7 @@ public struct InvertedResidual: Layer {
   }
 
   /// Records the block.
-  public func callAsFunction(_ x: Variable) -> Variable { isResidual ? conv(x) + x : conv(x) }
+  public func callAsFunction(_ x: Variable) -> Variable {
+    isResidual ? conv(x).addingResidual(x) : conv(x)
+  }
 }

@@ -15,6 +15,7 @@ import KeelTensor
 /// | `classifier` | linear, ReLU, dropout, twice | 4096 |
 /// | | linear | 1000 |
 ///
+/// The linear layers take 7×7 positions, so sides from 224 to 255; others are an error of the graph.
 /// 132,863,336 parameters, with batch norm 132,868,840; 7,609,090,048 multiply-adds for an image. Every
 /// convolution has a bias and is followed by a ReLU. Paths are those of torchvision: `features.0.weight`,
 /// `classifier.6.bias`.
