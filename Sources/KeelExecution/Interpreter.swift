@@ -63,7 +63,8 @@ public struct Interpreter: Sendable {
     return results
   }
 
-  private func run(
+  /// Runs one node whose results are Floats of given shapes.
+  internal func run(
     _ node: Node, _ operands: [TensorValue], _ shapes: [Shape]
   ) throws(KeelError) -> [Tensor] {
     let kernel = try KernelRequest(

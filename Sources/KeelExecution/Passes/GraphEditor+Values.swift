@@ -22,4 +22,22 @@ extension GraphEditor {
     outputs = outputs.map { .init(name: $0.name, value: copy($0.value)) }
     updates = updates.map { .init(weight: $0.weight, value: copy($0.value)) }
   }
+
+  /// Has everything that takes a value take another one of the same type.
+  internal mutating func replaceUses(of value: ValueID, with other: ValueID) {
+    for i in nodes.indices where nodes[i]?.inputs.contains(value) ?? false {
+      nodes[i]!.inputs = nodes[i]!.inputs.map { $0 == value ? other : $0 }
+    }
+    outputs = outputs.map { $0.value == value ? .init(name: $0.name, value: other) : $0 }
+    updates = updates.map { $0.value == value ? .init(weight: $0.weight, value: other) : $0 }
+  }
+
+  /// Adds an operation with one result at the end; `finish()` puts it in its place.
+  internal mutating func append(
+    _ primitive: Primitive, _ inputs: [ValueID], _ type: ValueType, label: String
+  ) -> ValueID {
+    let output = addValue(type)
+    nodes.append(Node(primitive: primitive, inputs: inputs, outputs: [output], label: label))
+    return output
+  }
 }
