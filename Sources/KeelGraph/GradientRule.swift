@@ -18,8 +18,12 @@ internal struct GradientRule {
     switch node.primitive {
     case .convolution(let geometry, let epilogue):
       return try product(
-        dy, epilogue, in: &builder, dx: .convolutionInputGradient(geometry),
+        dy, epilogue, in: &builder, dx: .transposedConvolution(geometry, Epilogue()),
         dWeight: .convolutionWeightGradient(geometry))
+    case .transposedConvolution(let geometry, let epilogue):
+      return try product(
+        dy, epilogue, in: &builder, dx: .convolution(geometry, Epilogue()),
+        dWeight: .convolutionWeightGradient(geometry), exchangesRoles: true)
     case .linear(let epilogue):
       return try product(
         dy, epilogue, in: &builder, dx: .linearInputGradient, dWeight: .linearWeightGradient)
@@ -45,7 +49,14 @@ internal struct GradientRule {
     case .softmaxCrossEntropy:
       return [try one(.softmaxCrossEntropyGradient, [x[0], x[1], dy], in: &builder), nil]
     case .fill: return []
-    case .convolutionInputGradient, .convolutionWeightGradient, .linearInputGradient,
+    case .convolutionWeightGradient(let geometry):
+      // dWeight = Σ dy·x is linear in both: its gradient takes the weight's place beside the other.
+      return [
+        needed[0]
+          ? try one(.transposedConvolution(geometry, Epilogue()), [x[1], dy], in: &builder) : nil,
+        needed[1] ? try one(.convolution(geometry, Epilogue()), [x[0], dy], in: &builder) : nil,
+      ]
+    case .linearInputGradient,
       .linearWeightGradient, .normalizationGradient, .runningStatistics, .activationGradient,
       .channelSum, .poolingGradient, .globalAveragePoolingGradient, .softmax,
       .softmaxCrossEntropyGradient:
@@ -64,9 +75,11 @@ internal struct GradientRule {
   }
 
   /// y = f(x·w + bias + residual): the activation's gradient first, then each operand from it.
+  /// - Parameter exchangesRoles: whether the weight's gradient takes y's gradient for its input and x for
+  ///   its gradient, as a transposed convolution's does.
   private func product(
     _ dy: ValueID, _ epilogue: Epilogue, in builder: inout GraphBuilder, dx: Primitive,
-    dWeight: Primitive
+    dWeight: Primitive, exchangesRoles: Bool = false
   ) throws(KeelError) -> [ValueID?] {
     var g = dy
     if let activation = epilogue.activation {
@@ -77,7 +90,10 @@ internal struct GradientRule {
     }
     var gradients = [ValueID?](repeating: nil, count: node.inputs.count)
     if needed[0] { gradients[0] = try one(dx, [g, node.inputs[1]], in: &builder) }
-    if needed[1] { gradients[1] = try one(dWeight, [node.inputs[0], g], in: &builder) }
+    if needed[1] {
+      let operands = exchangesRoles ? [g, node.inputs[0]] : [node.inputs[0], g]
+      gradients[1] = try one(dWeight, operands, in: &builder)
+    }
     var next = 2
     if epilogue.hasBias {
       if needed[next] { gradients[next] = try one(.channelSum, [g], in: &builder) }

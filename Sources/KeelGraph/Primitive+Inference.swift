@@ -11,11 +11,8 @@ extension Primitive {
     switch self {
     case .convolution(let geometry, let epilogue):
       return [try check.convolution(geometry, epilogue)]
-    case .convolutionInputGradient(let geometry):
-      try check.count(2)
-      try check.image(0, like: geometry.outputShape(batch: 1), "gradient")
-      try check.equal(1, ValueType(shape: geometry.weightShape), "weight")
-      return [check.image(geometry.inputShape(batch: 1))]
+    case .transposedConvolution(let geometry, let epilogue):
+      return [try check.transposedConvolution(geometry, epilogue)]
     case .convolutionWeightGradient(let geometry):
       try check.count(2)
       try check.image(0, like: geometry.inputShape(batch: 1), "input")

@@ -8,8 +8,10 @@ import KeelTensor
 public enum Primitive: Hashable, Sendable {
   /// (x, weight, bias?, residual?) → y: a convolution and its epilogue.
   case convolution(ConvolutionGeometry, Epilogue)
-  /// (dy, weight) → dx.
-  case convolutionInputGradient(ConvolutionGeometry)
+  /// (x, weight, bias?, residual?) → y: the transposed convolution and its epilogue. The geometry is that of
+  /// the convolution whose input gradient it is: x has its output's shape, y its input's, the weight its
+  /// weight's. Bare, it is that gradient: (dy, weight) → dx.
+  case transposedConvolution(ConvolutionGeometry, Epilogue)
   /// (x, dy) → dWeight.
   case convolutionWeightGradient(ConvolutionGeometry)
 
@@ -67,7 +69,9 @@ extension Primitive {
     switch self {
     case .convolution(let geometry, let epilogue):
       (geometry.isDepthwise ? "depthwise convolution" : "convolution") + Self.suffix(epilogue)
-    case .convolutionInputGradient: "convolution input gradient"
+    case .transposedConvolution(let geometry, let epilogue):
+      (geometry.isDepthwise ? "depthwise transposed" : "transposed") + " convolution"
+        + Self.suffix(epilogue)
     case .convolutionWeightGradient: "convolution weight gradient"
     case .linear(let epilogue): "linear" + Self.suffix(epilogue)
     case .linearInputGradient: "linear input gradient"
@@ -100,7 +104,9 @@ extension Primitive {
   /// The epilogue, of the operations that have one.
   public var epilogue: Epilogue? {
     switch self {
-    case .convolution(_, let epilogue), .linear(let epilogue): epilogue
+    case .convolution(_, let epilogue), .transposedConvolution(_, let epilogue),
+      .linear(let epilogue):
+      epilogue
     case .normalization(let normalization): normalization.epilogue
     default: nil
     }
@@ -110,6 +116,8 @@ extension Primitive {
   public func replacingEpilogue(_ epilogue: Epilogue) -> Primitive? {
     switch self {
     case .convolution(let geometry, _): return .convolution(geometry, epilogue)
+    case .transposedConvolution(let geometry, _):
+      return .transposedConvolution(geometry, epilogue)
     case .linear: return .linear(epilogue)
     case .normalization(var normalization):
       normalization.epilogue = epilogue

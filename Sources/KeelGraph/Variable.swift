@@ -62,17 +62,4 @@ public struct Variable {
       return trace.nothing()
     }
   }
-
-  /// Height, width and channels of an image variable; otherwise keeps an error and returns nil.
-  public func imageExtents(at place: String) -> (height: Int, width: Int, channels: Int)? {
-    guard let type else { return nil }
-    guard type.rank == 4, let h = type.extents[1].fixedValue, let w = type.extents[2].fixedValue,
-      let c = type.extents[3].fixedValue
-    else {
-      trace.fail(
-        KeelError(.shape, at: place, expected: "N×H×W×C of known H, W, C", found: "\(type)"))
-      return nil
-    }
-    return (h, w, c)
-  }
 }

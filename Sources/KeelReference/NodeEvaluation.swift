@@ -13,8 +13,9 @@ internal struct NodeEvaluation {
     case .convolution(let geometry, let epilogue):
       let y = ConvolutionReference.forward(real(0), real(1), geometry)
       return [.real(finished(y, epilogue, from: 2))]
-    case .convolutionInputGradient(let geometry):
-      return [.real(ConvolutionReference.inputGradient(real(0), real(1), geometry))]
+    case .transposedConvolution(let geometry, let epilogue):
+      let y = ConvolutionReference.transposed(real(0), real(1), geometry)
+      return [.real(finished(y, epilogue, from: 2))]
     case .convolutionWeightGradient(let geometry):
       return [.real(ConvolutionReference.weightGradient(real(0), real(1), geometry))]
     case .linear(let epilogue):

@@ -46,6 +46,8 @@ struct AllocationTests {
     },
     Case(name: "every operation", weights: .variable, batch: 8) { try everything() },
     Case(name: "every operation, large", weights: .variable, batch: 64) { try everything() },
+    Case(name: "transposed, training", weights: .variable, batch: 8) { try transposed() },
+    Case(name: "transposed, inference", weights: .constant, batch: 8) { try transposed() },
   ]
 
   @Test func theCounterCounts() {
@@ -75,6 +77,34 @@ struct AllocationTests {
     for _ in 0..<5 { try plan.run(workspace) }
     let count = keel_allocation_count() - before
     if threads == 1 { #expect(count == 0) }
+  }
+
+  /// Transposed convolutions of images and volumes with their epilogues, and all gradients.
+  private static func transposed() throws -> Graph {
+    var writer = NetworkWriter(seed: 52)
+    let image = writer.builder.input("x", ValueType([8, 6, 6, 24]))
+    var x = try writer.transposedConvolution(
+      image,
+      .transposed(
+        inputs: [6, 6], inputChannels: 24, outputChannels: 18, kernel: [3, 3], stride: [2, 2],
+        padding: [1, 1], outputPadding: [1, 1], groups: 2), bias: true, label: "a")
+    let skip = writer.builder.input("skip", ValueType([8, 12, 12, 18]))
+    x = try writer.activation(.leakyReLU(), writer.add(x, skip))
+    x = try writer.transposedConvolution(
+      x,
+      .transposed(
+        inputs: [12, 12], inputChannels: 18, outputChannels: 18, kernel: [4, 4], stride: [2, 2],
+        padding: [1, 1], groups: 18), bias: true, label: "b")
+    x = try writer.builder.append(.reshape([8, 4, 6, 24, 18]), [x])[0]
+    x = try writer.transposedConvolution(
+      x,
+      .transposed(
+        inputs: [4, 6, 24], inputChannels: 18, outputChannels: 5, kernel: [3, 3, 2],
+        stride: [1, 1, 2], padding: [1, 1, 0]), bias: true, label: "c")
+    writer.builder.output("y", x)
+    let names = writer.builder.graph.weights.map(\.name) + ["x", "skip"]
+    return try writer.builder.finish().fused().graph.contracted("y", seed: 53)
+      .differentiated(contractedName, withRespectTo: .named(names))
   }
 
   /// Depthwise, grouped, strided, padded and dilated convolutions, poolings, and all gradients.

@@ -10,7 +10,8 @@ import Testing
 @Suite struct KernelReferenceTests {
   @Test(
     arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
-      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.others,
+      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.others
+      + PrimitiveCase.transposedConvolutions + PrimitiveCase.weightGradients,
     [1, 2] as [UInt64])
   func agreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
     try expectKernelsAgree(test, seed: seed)
@@ -19,6 +20,26 @@ import Testing
   @Test(arguments: KernelCases.convolutions)
   func convolutionsAroundTileAndVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 3)
+  }
+
+  @Test(arguments: KernelCases.transposedConvolutions)
+  func transposedConvolutionsAroundTileAndVectorEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
+  }
+
+  @Test(arguments: PrimitiveCase.combinedGeometries)
+  func combinationsOfStrideDilationPaddingAndGroups(_ geometry: ConvolutionGeometry) throws {
+    let epilogue = Epilogue(hasBias: true)
+    let padding = geometry.axes.map { "\($0.paddingBefore)+\($0.paddingAfter)" }
+    let name = "\(geometry), padding \(padding)"
+    try expectKernelsAgree(.convolution(name, geometry, epilogue), seed: 9)
+    try expectKernelsAgree(
+      .transposedConvolution("transposed \(name)", geometry, epilogue), seed: 9)
+  }
+
+  @Test(arguments: KernelCases.volumes)
+  func sequencesAndVolumesAroundTileEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 8)
   }
 
   @Test(arguments: KernelCases.normalizations)

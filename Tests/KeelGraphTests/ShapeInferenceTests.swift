@@ -52,7 +52,11 @@ struct Misfit: Sendable, CustomTestStringConvertible {
       .convolution(geometry, Epilogue(hasBias: true, hasResidual: true)),
       [image, weight, ValueType([10]), result], [result]
     ),
-    (.convolutionInputGradient(geometry), [result, weight], [image]),
+    (.transposedConvolution(geometry, Epilogue()), [result, weight], [image]),
+    (
+      .transposedConvolution(geometry, Epilogue(hasBias: true, hasResidual: true)),
+      [result, weight, channels, image], [image]
+    ),
     (.convolutionWeightGradient(geometry), [image, result], [weight]),
     (
       .linear(Epilogue(hasBias: true, hasResidual: true)),
@@ -151,11 +155,17 @@ struct Misfit: Sendable, CustomTestStringConvertible {
       .convolution(geometry, Epilogue(hasResidual: true)), [image, weight, image],
       expected: "residual float32 batch×4×3×10", found: "float32 batch×8×6×4"),
     Misfit(
-      .convolutionInputGradient(geometry), [image, weight],
-      expected: "gradient float32 batch×4×3×10", found: "float32 batch×8×6×4"),
+      .transposedConvolution(geometry, Epilogue()), [image, weight],
+      expected: "input float32 batch×4×3×10", found: "float32 batch×8×6×4"),
     Misfit(
-      .convolutionInputGradient(geometry), [result, channels],
+      .transposedConvolution(geometry, Epilogue()), [result, channels],
       expected: "weight float32 10×3×3×2", found: "float32 4"),
+    Misfit(
+      .transposedConvolution(geometry, Epilogue(hasBias: true)),
+      [result, weight, ValueType([10])], expected: "bias float32 4", found: "float32 10"),
+    Misfit(
+      .transposedConvolution(geometry, Epilogue(hasResidual: true)), [result, weight, result],
+      expected: "residual float32 batch×8×6×4", found: "float32 batch×4×3×10"),
     Misfit(
       .convolutionWeightGradient(geometry), [result, result],
       expected: "input float32 batch×8×6×4", found: "float32 batch×4×3×10"),

@@ -6,6 +6,16 @@ import Testing
   @Test(arguments: PrimitiveCase.convolutions)
   func convolution(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 11) }
 
+  @Test(arguments: PrimitiveCase.transposedConvolutions)
+  func transposedConvolution(_ test: PrimitiveCase) throws {
+    try expectGradients(of: test, seed: 17)
+  }
+
+  @Test(arguments: PrimitiveCase.weightGradients)
+  func convolutionWeightGradient(_ test: PrimitiveCase) throws {
+    try expectGradients(of: test, seed: 18)
+  }
+
   @Test(arguments: PrimitiveCase.linears)
   func linear(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 12) }
 

@@ -14,7 +14,7 @@ extension PrimitiveCase {
     return PrimitiveCase(name, .convolution(geometry, epilogue), operands)
   }
 
-  private static func ends(_ epilogue: Epilogue, result: Shape) -> [Operand] {
+  static func ends(_ epilogue: Epilogue, result: Shape) -> [Operand] {
     var operands: [Operand] = []
     if epilogue.hasBias { operands.append(Operand("bias", [result.channelCount])) }
     if epilogue.hasResidual { operands.append(Operand("residual", result)) }
@@ -22,7 +22,7 @@ extension PrimitiveCase {
   }
 
   /// The four epilogues, each with and without bias where `bias` allows one.
-  private static func epilogues(bias: [Bool]) -> [(name: String, epilogue: Epilogue)] {
+  static func epilogues(bias: [Bool]) -> [(name: String, epilogue: Epilogue)] {
     var result: [(name: String, epilogue: Epilogue)] = []
     for hasBias in bias {
       for hasResidual in [false, true] {

@@ -88,15 +88,19 @@ package struct KernelRequest {
   package func prepare() throws(KeelError) -> any PreparedKernel {
     switch node.primitive {
     case .convolution(let geometry, let epilogue):
-      return try ConvolutionStep(self, geometry, epilogue)
-    case .convolutionInputGradient(let geometry):
-      return try InputGradientStep(self, geometry)
+      return ConvolutionStep(self, try ConvolutionKernel(geometry, batch: inputs[0][0]), epilogue)
+    case .transposedConvolution(let geometry, let epilogue):
+      return ConvolutionStep(
+        self, try TransposedConvolutionKernel(geometry, batch: inputs[0][0]), epilogue)
     case .convolutionWeightGradient(let geometry):
       return try WeightGradientStep(self, geometry)
     case .linear(let epilogue):
-      return try ConvolutionStep(self, linearGeometry(weight: 1), epilogue)
+      return ConvolutionStep(
+        self, try ConvolutionKernel(linearGeometry(weight: 1), batch: inputs[0][0]), epilogue)
     case .linearInputGradient:
-      return try InputGradientStep(self, linearGeometry(weight: 1))
+      return ConvolutionStep(
+        self, try TransposedConvolutionKernel(linearGeometry(weight: 1), batch: inputs[0][0]),
+        Epilogue())
     case .linearWeightGradient:
       return try WeightGradientStep(
         self, .linear(inputs: inputs[0][1], outputs: inputs[1][1], place: node.label))

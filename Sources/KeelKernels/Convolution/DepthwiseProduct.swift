@@ -1,7 +1,7 @@
 internal import CKeelLoops
 internal import KeelTensor
 
-/// Depthwise convolutions and their input gradients: y[p, c] = Σ_t weight[t, c]·x[window t of p, c].
+/// Depthwise convolutions and transposed ones: y[p, c] = Σ_t weight[t, c]·x[window t of p, c].
 internal struct DepthwiseProduct: Sendable {
   let channels: Int
   let taps: Int
@@ -56,14 +56,10 @@ internal struct DepthwiseProduct: Sendable {
         withUnsafePointer(to: phase.window.leaf) {
           loops.depthwise(result, source, phaseWeight, $0, rows.lowerBound, rows.count)
         }
-        if isWhole {
-          epilogue.apply(to: y, rows: rows, columns: 0..<channels, stride: channels)
-        } else {
-          for (i, position) in rows.enumerated() {
-            (y + phase.outputPixel(position) * channels)
-              .update(from: result + i * channels, count: channels)
-          }
+        if !isWhole {
+          phase.scatter(result, rows: rows, columns: 0..<channels, stride: channels, to: y)
         }
+        epilogue.apply(to: y, of: phase, rows: rows, columns: 0..<channels, stride: channels)
       }
     }
   }

@@ -23,6 +23,16 @@ internal final class Window: @unchecked Sendable {
   /// The floats of one gathered row: taps × channels.
   var columnCount: Int { taps.count * leaf.channels }
 
+  /// The grid positions of a row.
+  var gridWidth: Int { leaf.gridWidth }
+
+  /// Whether every position sees the source's pixel of the same number, and nothing else.
+  var isIdentity: Bool {
+    taps.count == 1 && taps[0].z == 0 && taps[0].y == 0 && taps[0].x == 0
+      && leaf.stepZ == 1 && leaf.stepY == 1 && leaf.stepX == 1 && leaf.gridDepth == leaf.sourceDepth
+      && leaf.gridHeight == leaf.sourceHeight && leaf.gridWidth == leaf.sourceWidth
+  }
+
   private let runs: UnsafeMutablePointer<Int>
 
   /// Positions, extents or steps along three axes.

@@ -32,6 +32,36 @@ internal struct WindowPhase: Sendable {
     return row * output.x + origin.x + x * step.x
   }
 
+  /// Output pixels from one grid position of a row to the next.
+  var pixelStep: Int { step.x }
+
+  /// Calls `body` for each piece of a row of the grid among some positions, with the output pixel of the
+  /// piece's first position; the next ones lie `pixelStep` apart.
+  func forEachRow(of positions: Range<Int>, _ body: (_ positions: Range<Int>, _ pixel: Int) -> Void)
+  {
+    var first = positions.lowerBound
+    while first < positions.upperBound {
+      let rest = window.gridWidth - first % window.gridWidth
+      let end = min(first + rest, positions.upperBound)
+      body(first..<end, outputPixel(first))
+      first = end
+    }
+  }
+
+  /// Copies the rows of a tile to the pixels that some grid positions make.
+  func scatter(
+    _ tile: UnsafePointer<Float>, rows: Range<Int>, columns: Range<Int>, stride: Int,
+    to y: UnsafeMutablePointer<Float>
+  ) {
+    forEachRow(of: rows) { positions, pixel in
+      for (i, position) in positions.enumerated() {
+        (y + (pixel + i * pixelStep) * stride + columns.lowerBound).update(
+          from: tile + (position - rows.lowerBound) * stride + columns.lowerBound,
+          count: columns.count)
+      }
+    }
+  }
+
   /// The one phase of a forward convolution.
   /// - Parameter channels: the channels that one window sees: a group's, or all of a depthwise one.
   static func forward(_ geometry: ConvolutionGeometry, channels: Int, joinsRuns: Bool)

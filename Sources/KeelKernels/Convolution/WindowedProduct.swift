@@ -1,7 +1,7 @@
 internal import CKeelLoops
 internal import KeelTensor
 
-/// The engine behind im2col convolutions and their input gradients: for each tile of output pixels,
+/// The engine behind im2col convolutions and transposed ones: for each tile of output pixels,
 /// gather the windows into a block that stays in L2, multiply it with the packed weight, finish the
 /// tile (bias, residual, activation) before it leaves the cache. The whole column matrix never exists.
 ///
@@ -14,9 +14,6 @@ internal struct WindowedProduct: Sendable {
   let sourceStride: Int
   let inputsPerGroup: Int
   let phases: [Phase]
-  /// Whether the source itself is A: pointwise convolutions, and their input gradients.
-  let readsSource: Bool
-
   struct Phase: Sendable {
     let geometry: WindowPhase
     let product: PackedProduct
@@ -25,6 +22,8 @@ internal struct WindowedProduct: Sendable {
     let panelsPerTask: Int
     /// Where the phase's packed weight starts: groups follow each other.
     let packedOffset: Int
+    /// Whether the source itself is A.
+    let readsSource: Bool
 
     var panelTasks: Int { (product.panelCount + panelsPerTask - 1) / panelsPerTask }
   }
@@ -42,10 +41,10 @@ internal struct WindowedProduct: Sendable {
     self.outputsPerGroup = outputsPerGroup
     self.inputsPerGroup = inputsPerGroup
     self.sourceStride = sourceStride
-    self.readsSource = readsSource
     var offset = 0
     phases = geometries.map { geometry in
       let k = geometry.window.taps.count * inputsPerGroup
+      let readsSource = readsSource && geometry.window.isIdentity
       let product = PackedProduct(n: outputsPerGroup, k: max(k, 1))
       let limit = readsSource ? Int.max : max(8, Self.tileLimit / max(k, 1))
       let tiles = RowTiles(
@@ -57,19 +56,19 @@ internal struct WindowedProduct: Sendable {
       defer { offset += groups * k * outputsPerGroup }
       return Phase(
         geometry: geometry, product: product, tiles: tiles, panelsPerTask: panelsPerTask,
-        packedOffset: offset)
+        packedOffset: offset, readsSource: readsSource)
     }
     packedCount = offset
     scratchPerWorker =
       phases.map { phase in
         let finished = phase.geometry.isWhole ? 0 : phase.tiles.largest * groups * outputsPerGroup
-        return Self.gatheredCount(phase, readsSource) + (finished + 15) / 16 * 16
+        return Self.gatheredCount(phase) + (finished + 15) / 16 * 16
       }.max() ?? 0
   }
 
   /// The floats of a gathered tile, rounded up to a cache line.
-  private static func gatheredCount(_ phase: Phase, _ readsSource: Bool) -> Int {
-    readsSource ? 0 : (phase.tiles.largest * phase.product.k + 15) / 16 * 16
+  private static func gatheredCount(_ phase: Phase) -> Int {
+    phase.readsSource ? 0 : (phase.tiles.largest * phase.product.k + 15) / 16 * 16
   }
 
   /// The floats of the packed weight.
@@ -97,7 +96,7 @@ internal struct WindowedProduct: Sendable {
           runWhole(
             phase, phase.tiles[tile], panels, source, packed, y, epilogue, columns: memory)
         } else {
-          runScattered(phase, phase.tiles[tile], panels, source, packed, y, memory)
+          runScattered(phase, phase.tiles[tile], panels, source, packed, y, epilogue, memory)
         }
       }
     }
@@ -121,34 +120,30 @@ internal struct WindowedProduct: Sendable {
     }
   }
 
-  /// A tile whose rows are pixels that lie apart: finished in scratch memory, then copied out.
+  /// A tile whose rows are pixels that lie apart: multiplied in scratch memory, then copied out.
   private func runScattered(
     _ phase: Phase, _ rows: Range<Int>, _ panels: Range<Int>, _ source: UnsafePointer<Float>,
-    _ packed: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
+    _ packed: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands,
     _ memory: UnsafeMutablePointer<Float>
   ) {
     let stride = groups * outputsPerGroup
     let hasTaps = !phase.geometry.window.taps.isEmpty
-    let finished = memory + Self.gatheredCount(phase, readsSource)
+    let finished = memory + Self.gatheredCount(phase)
     let low = phase.product.columns(ofPanel: panels.lowerBound).lowerBound
     let high = phase.product.columns(ofPanel: panels.upperBound - 1).upperBound
-    if hasTaps {
-      for group in 0..<groups {
+    for group in 0..<groups {
+      let base = group * outputsPerGroup
+      if hasTaps {
         multiply(
-          phase, rows, panels, group, source, packed, into: finished + group * outputsPerGroup,
-          columns: memory)
-      }
-    }
-    for (i, position) in rows.enumerated() {
-      let pixel = y + phase.geometry.outputPixel(position) * stride
-      for group in 0..<groups {
-        let column = group * outputsPerGroup + low
-        if hasTaps {
-          (pixel + column).update(from: finished + i * stride + column, count: high - low)
-        } else {
-          (pixel + column).update(repeating: 0, count: high - low)
+          phase, rows, panels, group, source, packed, into: finished + base, columns: memory)
+      } else {
+        for row in 0..<rows.count {
+          (finished + row * stride + base + low).update(repeating: 0, count: high - low)
         }
       }
+      let columns = base + low..<base + high
+      phase.geometry.scatter(finished, rows: rows, columns: columns, stride: stride, to: y)
+      epilogue.apply(to: y, of: phase.geometry, rows: rows, columns: columns, stride: stride)
     }
   }
 
@@ -159,7 +154,7 @@ internal struct WindowedProduct: Sendable {
   ) {
     var a = source + group * inputsPerGroup
     var lda = sourceStride
-    if readsSource {
+    if phase.readsSource {
       a += rows.lowerBound * sourceStride
     } else {
       withUnsafePointer(to: phase.geometry.window.leaf) {
