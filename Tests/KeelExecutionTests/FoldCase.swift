@@ -200,10 +200,31 @@ struct FoldCase {
 
   private enum Operator {
     case convolution(ConvolutionGeometry)
+    case transposed(ConvolutionGeometry)
     case linear(Int, Int)
 
     var geometry: ConvolutionGeometry? {
       if case .convolution(let geometry) = self { geometry } else { nil }
+    }
+
+    /// The shapes of operand, weight and result; the first extents of operand and result are the batch's.
+    var shapes: (x: Shape, weight: Shape, y: Shape) {
+      switch self {
+      case .convolution(let g):
+        (g.inputShape(batch: 1), g.weightShape, g.outputShape(batch: 1))
+      case .transposed(let g):
+        (g.outputShape(batch: 1), g.weightShape, g.inputShape(batch: 1))
+      case .linear(let inputs, let outputs):
+        ([1, inputs], [outputs, inputs], [1, outputs])
+      }
+    }
+
+    func primitive(_ end: Epilogue) -> Primitive {
+      switch self {
+      case .convolution(let geometry): .convolution(geometry, end)
+      case .transposed(let geometry): .transposedConvolution(geometry, end)
+      case .linear: .linear(end)
+      }
     }
 
     var name: String {
@@ -211,6 +232,9 @@ struct FoldCase {
       case .linear: "linear"
       case .convolution(let geometry):
         "\(geometry.axes.count)-D "
+          + (geometry.isDepthwise ? "depthwise" : geometry.groups > 1 ? "grouped" : "dense")
+      case .transposed(let geometry):
+        "transposed "
           + (geometry.isDepthwise ? "depthwise" : geometry.groups > 1 ? "grouped" : "dense")
       }
     }
@@ -222,6 +246,18 @@ struct FoldCase {
     let rank = random.below(4)
     if rank == 0 { return .linear(inputs, outputs) }
     var axes: [SpatialAxis] = []
+    if chance(3) {
+      for _ in 0..<rank {
+        let (window, stride) = (1 + random.below(3), 1 + random.below(2))
+        axes.append(
+          try .transposed(
+            input: 3 + random.below(2), window: window, stride: stride,
+            paddingBefore: random.below(2), paddingAfter: random.below(2),
+            outputPadding: random.below(stride), dilation: 1 + random.below(2)))
+      }
+      return .transposed(
+        try .transposed(axes: axes, inputChannels: inputs, outputChannels: outputs, groups: groups))
+    }
     let isPadded = !chance(3)
     for _ in 0..<rank {
       let window = 1 + random.below(3)
@@ -245,49 +281,33 @@ struct FoldCase {
       groups: chance(3) ? channels : 1)
   }
 
-  private mutating func input(_ op: Operator) -> ValueID {
-    switch op {
-    case .linear(let inputs, _):
-      return writer.builder.input("x", ValueType([.batch, .fixed(inputs)]))
-    case .convolution(let geometry):
-      let shape = geometry.inputShape(batch: 1).extents.dropFirst().map(Extent.fixed)
-      return writer.builder.input("x", ValueType([.batch] + shape))
-    }
+  private mutating func input(_ op: Operator) -> ValueID { input("x", op.shapes.x) }
+
+  /// An input of a shape, with an open batch.
+  private mutating func input(_ name: String, _ shape: Shape) -> ValueID {
+    writer.builder.input(
+      name, ValueType([.batch] + shape.extents.dropFirst().map(Extent.fixed)))
   }
 
   private mutating func apply(
     _ op: Operator, to x: ValueID, label: String, weight: ValueID? = nil, residual: Bool = false
   ) throws -> ValueID {
-    let (hasBias, isActive) = (chance(2), residual && chance(2))
-    let (shape, outputs): (Shape, Int)
-    switch op {
-    case .linear(let i, let o): (shape, outputs) = ([o, i], o)
-    case .convolution(let g): (shape, outputs) = (g.weightShape, g.outputChannels)
-    }
-    let deviation = 1 / Double(shape.elementCount / outputs).squareRoot()
+    let shapes = op.shapes
+    let outputs = shapes.y.channelCount
+    let deviation = 1 / Double(shapes.weight.elementCount / outputs).squareRoot()
+    let end = Epilogue(
+      hasBias: chance(2), hasResidual: residual, activation: residual && chance(2) ? .relu : nil)
     var inputs = [
       x,
       weight
-        ?? writer.builder.weight("\(label).weight", writer.numbers(shape, deviation: deviation)),
+        ?? writer.builder.weight(
+          "\(label).weight", writer.numbers(shapes.weight, deviation: deviation)),
     ]
-    if hasBias { inputs.append(writer.builder.weight("\(label).bias", writer.numbers([outputs]))) }
-    let end = Epilogue(
-      hasBias: hasBias, hasResidual: residual, activation: isActive ? .relu : nil)
-    let primitive: Primitive
-    switch op {
-    case .linear: primitive = .linear(end)
-    case .convolution(let geometry): primitive = .convolution(geometry, end)
+    if end.hasBias {
+      inputs.append(writer.builder.weight("\(label).bias", writer.numbers([outputs])))
     }
-    if residual {
-      let extents: [Extent]
-      switch op {
-      case .linear: extents = [.batch, .fixed(outputs)]
-      case .convolution(let g):
-        extents = [.batch] + g.outputShape(batch: 1).extents.dropFirst().map(Extent.fixed)
-      }
-      inputs.append(writer.builder.input("\(label).residual", ValueType(extents)))
-    }
-    return try writer.builder.append(primitive, inputs, label: label)[0]
+    if residual { inputs.append(input("\(label).residual", shapes.y)) }
+    return try writer.builder.append(op.primitive(end), inputs, label: label)[0]
   }
 
   /// A norm with scales of either sign, some of them 0 now and then, or none.

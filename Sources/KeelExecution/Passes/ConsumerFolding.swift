@@ -57,7 +57,7 @@ internal enum ConsumerFolding: FoldingRule {
     var traffic = 0
     for absorption in absorptions {
       guard let remedy = absorption.remedy else { continue }
-      traffic += remedy.elementsPerImage(absorption.map.geometry)
+      traffic += remedy.elementsPerImage(absorption.map)
       let name = state.name(absorption.consumer)
       guard case .borderMap = remedy else {
         throw Refusal("the zero padding of \(name) would need a copy of its input")
@@ -110,8 +110,8 @@ internal struct Absorption {
     self.affine = affine
     let sums = map.tapSums(affine.offsets)
     self.sums = sums
-    let isConstant = !map.geometry.readsPadding || sums.elements.allSatisfy { $0 == 0 }
-    remedy = isConstant ? nil : try PaddedInput(for: consumer, map.geometry, affine, state)
+    let isConstant = map.usesAllTaps || sums.elements.allSatisfy { $0 == 0 }
+    remedy = isConstant ? nil : try PaddedInput(for: consumer, map, affine, state)
   }
 
   /// Changes the operation's weights.
@@ -123,14 +123,9 @@ internal struct Absorption {
     map.scaleInputs(affine.factors)
     switch remedy {
     case .borderMap: break
-    case nil, .ownZero:
-      let taps = map.geometry.tapCount
-      map.addBias(
-        (0..<map.geometry.outputChannels).map { o in
-          (o * taps..<(o + 1) * taps).reduce(0) { $0 + sums[flat: $1] }
-        })
+    case nil, .ownZero: map.addBias(map.totals(sums))
     }
     state.store(map, at: consumer)
-    remedy?.add(to: consumer, map.geometry, sums, &state)
+    remedy?.add(to: consumer, map, sums, &state)
   }
 }

@@ -8,10 +8,11 @@ extension Graph {
   ///
   /// With a = γ/√(v + ε) and t = β − mean·a per channel:
   ///
-  /// - a norm behind a convolution or linear layer: weight′[o, …] = a[o]·weight[o, …],
+  /// - a norm behind a convolution, transposed or not, or a linear layer: weight′[o, …] = a[o]·weight[o, …],
   ///   bias′ = a·bias + t; behind another norm: scale′ = a·scale, shift′ = a·shift + t;
-  /// - a norm before one: weight′[o, …, c] = weight[o, …, c]·a[c], bias′ = bias + Σ weight·t, and behind
-  ///   zero padding a map in place of that sum, because the pad is not normed;
+  /// - a norm before one: weight′[o, …, c] = weight[o, …, c]·a[c], bias′ = bias + Σ weight·t, and a map in
+  ///   place of that sum where the padding, which is not normed, or a transposed convolution makes it
+  ///   another one at each position;
   /// - poolings, reshapes and activations between them that the norm commutes with do not matter;
   /// - branches that are added: 1×1 convolutions, norms and the input itself go into the taps of a larger
   ///   convolution of the same input.

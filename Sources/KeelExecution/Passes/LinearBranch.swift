@@ -29,6 +29,7 @@ internal struct LinearBranch {
     self.position = position
     source = node.inputs[0]
     if let map = try? WeightedMap(at: position, state) {
+      guard !map.isTransposed else { return nil }
       (geometry, weight, bias, self.map) = (map.geometry, map.weight, map.bias, map)
       return
     }

@@ -1,7 +1,8 @@
 internal import KeelGraph
 internal import KeelTensor
 
-/// What a convolution with zero padding needs when it takes in a norm before it.
+/// What a convolution with zero padding needs when it takes in a norm before it, and a transposed one,
+/// whose borders and phases have other taps each.
 ///
 /// The pad stands behind the norm: a tap in the padding gives 0, but folded weights and bias make
 /// something else of a 0 before the norm. A bias alone is right inside and wrong along the border. Two ways
@@ -15,7 +16,8 @@ internal import KeelTensor
 ///   without padding. The vocabulary has no pad with a number per channel; a depthwise convolution of one
 ///   tap with unit weights does it, whose residual, computed by such a convolution from ones, is −t/a in
 ///   the padding and 0 inside. It copies the input, which costs what the norm does, and needs
-///   a ≠ 0 (or t = 0). It serves where the residual's place is taken.
+///   a ≠ 0 (or t = 0). It serves where the residual's place is taken. A transposed convolution pads nothing
+///   and has no such way.
 internal enum PaddedInput: Hashable {
   case borderMap
   case ownZero([Double])
@@ -23,12 +25,13 @@ internal enum PaddedInput: Hashable {
   /// Chooses the way for the operation at a position.
   /// - Throws: `Refusal` where neither can be written down.
   init(
-    for consumer: Int, _ geometry: ConvolutionGeometry, _ affine: ChannelAffine,
-    _ state: FoldingState
+    for consumer: Int, _ map: WeightedMap, _ affine: ChannelAffine, _ state: FoldingState
   ) throws(Refusal) {
     let node = state.editor.nodes[consumer]!
     if node.primitive.epilogue?.hasResidual == false {
       self = .borderMap
+    } else if map.isTransposed {
+      throw Refusal("\(state.name(consumer)) has other taps at its borders, and a residual already")
     } else if let zeros = affine.zeros {
       self = .ownZero(zeros)
     } else {
@@ -47,39 +50,47 @@ internal enum PaddedInput: Hashable {
   }
 
   /// The elements of an image that a run touches beside what it would touch anyway.
-  func elementsPerImage(_ geometry: ConvolutionGeometry) -> Int {
+  func elementsPerImage(_ map: WeightedMap) -> Int {
     switch self {
-    case .borderMap: geometry.outputPositions * geometry.outputChannels
-    case .ownZero: 3 * geometry.inputPositions * geometry.inputChannels
+    case .borderMap: map.outputElements
+    case .ownZero: 3 * map.geometry.inputPositions * map.geometry.inputChannels
     }
   }
 
   /// Changes the operation at a position, whose weights are folded already.
   /// - Parameter sums: what each tap makes of the offsets.
   func add(
-    to consumer: Int, _ geometry: ConvolutionGeometry, _ sums: DoubleTensor,
-    _ state: inout FoldingState
+    to consumer: Int, _ map: WeightedMap, _ sums: DoubleTensor, _ state: inout FoldingState
   ) {
     switch self {
-    case .borderMap: addMap(to: consumer, geometry, sums, &state)
-    case .ownZero(let zeros): pad(consumer, geometry, zeros, &state)
+    case .borderMap: addMap(to: consumer, map, sums, &state)
+    case .ownZero(let zeros): pad(consumer, map.geometry, zeros, &state)
     }
   }
 
   private func addMap(
-    to consumer: Int, _ geometry: ConvolutionGeometry, _ sums: DoubleTensor,
-    _ state: inout FoldingState
+    to consumer: Int, _ map: WeightedMap, _ sums: DoubleTensor, _ state: inout FoldingState
   ) {
+    let geometry = map.geometry
     let node = state.editor.nodes[consumer]!
     let ones = ones(like: node.inputs[0], label: node.label, &state)
     let weight = state.addWeight("\(node.label).border", sums, like: node.inputs[1])
-    let single = geometry.replacing(axes: geometry.axes, inputChannels: 1, groups: 1)
-    let map = state.editor.append(
-      .convolution(single, Epilogue()), [ones, weight], state.editor.type(of: node.outputs[0]),
+    let single: Primitive =
+      map.isTransposed
+      ? .transposedConvolution(
+        geometry.replacing(
+          axes: geometry.axes, inputChannels: map.outputChannels, outputChannels: 1, groups: 1),
+        Epilogue())
+      : .convolution(
+        geometry.replacing(
+          axes: geometry.axes, inputChannels: 1, outputChannels: map.outputChannels, groups: 1),
+        Epilogue())
+    let residual = state.editor.append(
+      single, [ones, weight], state.editor.type(of: node.outputs[0]),
       label: "\(node.label).border")
     var epilogue = node.primitive.epilogue!
     epilogue.hasResidual = true
-    state.editor.nodes[consumer]!.inputs.append(map)
+    state.editor.nodes[consumer]!.inputs.append(residual)
     state.editor.nodes[consumer]!.primitive = node.primitive.replacingEpilogue(epilogue)!
   }
 
@@ -117,7 +128,8 @@ internal enum PaddedInput: Hashable {
           axes: padding, inputChannels: channels, outputChannels: channels, groups: channels),
         Epilogue(hasResidual: true)), [node.inputs[0], units, border], type, label: label)
     let unpadded = geometry.replacing(
-      axes: geometry.axes.map { $0.unpadded() }, inputChannels: channels, groups: geometry.groups)
+      axes: geometry.axes.map { $0.unpadded() }, inputChannels: channels,
+      outputChannels: geometry.outputChannels, groups: geometry.groups)
     state.editor.nodes[consumer]!.inputs[0] = padded
     state.editor.nodes[consumer]!.primitive = .convolution(unpadded, node.primitive.epilogue!)
   }
@@ -132,12 +144,11 @@ internal enum PaddedInput: Hashable {
 extension ConvolutionGeometry {
   /// A geometry with parts of this one, which has been checked.
   fileprivate func replacing(
-    axes: [SpatialAxis], inputChannels: Int, outputChannels: Int? = nil, groups: Int
+    axes: [SpatialAxis], inputChannels: Int, outputChannels: Int, groups: Int
   ) -> ConvolutionGeometry {
     do {
       return try ConvolutionGeometry(
-        axes: axes, inputChannels: inputChannels,
-        outputChannels: outputChannels ?? self.outputChannels, groups: groups)
+        axes: axes, inputChannels: inputChannels, outputChannels: outputChannels, groups: groups)
     } catch { preconditionFailure("parts of a checked geometry: \(error)") }
   }
 }

@@ -3,7 +3,7 @@ internal import KeelTensor
 
 /// Folds a norm into the operation before it: weight′ = a·weight, bias′ = a·bias + t.
 ///
-/// That operation is a convolution or linear layer, or another norm, whose scale and shift it changes.
+/// That operation is a convolution, transposed or not, or linear layer, or another norm, whose scale and shift it changes.
 /// Poolings, reshapes and activations that the map commutes with may stand between. A result that
 /// something else takes too is computed twice where that costs less than the norm (`mayRepeat`), otherwise
 /// the norm stays.
@@ -82,7 +82,7 @@ internal enum ProducerFolding: FoldingRule {
   /// Whether an operation has weights that a map of its result can go into.
   private static func takesIn(_ node: Node) -> Bool {
     switch node.primitive {
-    case .convolution, .linear, .normalization: true
+    case .convolution, .transposedConvolution, .linear, .normalization: true
     default: false
     }
   }
@@ -116,7 +116,7 @@ internal enum ProducerFolding: FoldingRule {
     guard !hasCarriers, let map = try WeightedMap(at: producer, state) else {
       throw Refusal(shared)
     }
-    let cost = map.geometry.reductionLength
+    let cost = map.multiplyAddsPerElement
     guard cost <= cheapReduction || state.extent == .everywhere else {
       throw Refusal("\(shared), and \(cost) multiply-adds per element cost more than the norm")
     }
