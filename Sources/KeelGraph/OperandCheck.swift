@@ -207,9 +207,4 @@ internal struct OperandCheck {
     }
     return result
   }
-
-  func crossEntropy() throws(KeelError) {
-    let logits = try matrix(0, "logits")
-    try equal(1, ValueType(.int64, [logits.extents[0]]), "labels")
-  }
 }

@@ -17,9 +17,4 @@ extension Variable {
     }
     return (Array(extents.dropLast()), extents[axisCount])
   }
-
-  /// Height, width and channels of an image variable; otherwise keeps an error and returns nil.
-  public func imageExtents(at place: String) -> (height: Int, width: Int, channels: Int)? {
-    spatialExtents(axisCount: 2, at: place).map { ($0.axes[0], $0.axes[1], $0.channels) }
-  }
 }

@@ -35,14 +35,26 @@ public struct ReceptiveField: Hashable, Sendable {
   /// - Parameter axisCount: the number of spatial axes, 1 to 3.
   public init(axisCount: Int = 2) { axes = Array(repeating: Axis(), count: axisCount) }
 
-  /// The field of the outputs of a convolution or pooling over positions that have this field.
+  /// The field of the outputs of a convolution over positions that have this field.
   /// - Precondition: both have as many axes.
   public func through(_ geometry: some SpatialGeometry) -> ReceptiveField {
+    through(geometry.axes)
+  }
+
+  /// The field of the outputs of a pooling over positions that have this field; nil where bins of an
+  /// adaptive pooling differ in size.
+  /// - Precondition: both have as many axes.
+  public func through(_ geometry: PoolingGeometry) -> ReceptiveField? {
+    let windows = geometry.axes.compactMap(\.evenWindow)
+    return windows.count == geometry.axes.count ? through(windows) : nil
+  }
+
+  private func through(_ windows: [SpatialAxis]) -> ReceptiveField {
     precondition(
-      geometry.axes.count == axes.count,
-      "a window of \(geometry.axes.count) axes over a field of \(axes.count)")
+      windows.count == axes.count, "a window of \(windows.count) axes over a field of \(axes.count)"
+    )
     var field = self
-    field.axes = zip(axes, geometry.axes).map { $0.through($1) }
+    field.axes = zip(axes, windows).map { $0.through($1) }
     return field
   }
 }

@@ -160,7 +160,9 @@ struct FoldCase {
         window: (3, 3), stride: (1, 1), padding: (1, 1))
       y = try writer.builder.append(.pooling(average), [y], label: "pool")[0]
     case 2: y = try writer.relu(y)
-    default: y = try writer.builder.append(.globalAveragePooling, [y], label: "pool")[0]
+    default:
+      y = try writer.builder.append(
+        .reduction(Reduction(.mean, axes: [1, 2])), [y], label: "pool")[0]
     }
     let type = writer.builder.graph.type(of: y)
     if isBefore {
@@ -179,8 +181,9 @@ struct FoldCase {
     let channels = 2 + random.below(3)
     var x = writer.builder.input("x", ValueType([.batch, 4, 5, .fixed(channels)]))
     for step in 0..<3 + random.below(3) {
-      switch random.below(5) {
+      switch random.below(7) {
       case 0: x = try norm(x, "in a chain")
+      case 5, 6: x = try arithmetic(x)
       case 1:
         let geometry = try sameishGeometry(channels)
         x = try writer.convolution(x, geometry, bias: chance(2), label: "op\(step)")
@@ -308,6 +311,26 @@ struct FoldCase {
     }
     if residual { inputs.append(input("\(label).residual", shapes.y)) }
     return try writer.builder.append(op.primitive(end), inputs, label: label)[0]
+  }
+
+  /// Arithmetic with a number or one per channel.
+  private mutating func arithmetic(_ x: ValueID) throws -> ValueID {
+    count += 1
+    let label = "arithmetic\(count)"
+    let channels = writer.builder.graph.type(of: x).channelCount!
+    let shape: Shape = one(of: [[channels], [1], [], [1, 1, channels], [1, 1, 1, 1]])
+    let operation = one(of: [Arithmetic.add, .subtract, .multiply, .divide])
+    kinds[label] = "\(operation)"
+    if chance(6) {
+      return try writer.builder.append(.elementwise(.negate), [x], label: label)[0]
+    }
+    let constant =
+      chance(3)
+      ? try writer.builder.append(.fill(0.75, [1]), [], label: "constant")[0]
+      : writer.builder.weight("\(label).c", writer.source.uniform(shape, from: 0.5, to: 2))
+    let isSwapped = operation != .divide && chance(2)
+    return try writer.builder.append(
+      .arithmetic(operation), isSwapped ? [constant, x] : [x, constant], label: label)[0]
   }
 
   /// A norm with scales of either sign, some of them 0 now and then, or none.

@@ -56,7 +56,8 @@ import Testing
     kinds += [
       "branch 1×1", "branch norm", "sum of branches", "into the host", "into a branch",
       "into several", "with a shared weight", "into an operator past others", "in a chain",
-      "identity", "with a map for the zero padding", "computed a second time",
+      "identity", "add", "subtract", "multiply", "divide", "with a map for the zero padding",
+      "computed a second time",
     ]
     if extent == .everywhere { kinds.append("padded with what the norm maps to zero") }
     return kinds

@@ -115,6 +115,10 @@ struct NetworkWriter {
   mutating func add(_ a: ValueID, _ b: ValueID, label: String = "sum") throws -> ValueID {
     try builder.append(.add, [a, b], label: label)[0]
   }
+
+  mutating func globalAverage(_ x: ValueID, label: String = "pool") throws -> ValueID {
+    try builder.append(.reduction(Reduction(.mean, axes: [1, 2])), [x], label: label)[0]
+  }
 }
 
 /// A square convolution that keeps height and width.

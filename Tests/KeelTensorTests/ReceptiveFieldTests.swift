@@ -64,7 +64,8 @@ import Testing
         SpatialAxis(input: 9, window: 1), SpatialAxis(input: 9, window: 3, stride: 2),
         SpatialAxis(input: 9, window: 2, paddingBefore: 1),
       ], channels: 1)
-    let field = ReceptiveField(axisCount: 3).through(pooling).through(pooling)
+    let once = try #require(ReceptiveField(axisCount: 3).through(pooling))
+    let field = try #require(once.through(pooling))
     #expect(field.axes.map(\.size) == [1, 7, 3])
     #expect(field.axes.map(\.jump) == [1, 4, 1])
     #expect(field.axes.map(\.start) == [0, 0, -2])

@@ -23,8 +23,11 @@ internal struct ConstantResults {
         node.outputs.allSatisfy({ graph.type(of: $0).elementType == .float32 })
       else { continue }
       let results = try interpreter.run(
-        node, operands.map(TensorValue.float32), node.outputs.map { shapes[$0.index] })
-      for (output, result) in zip(node.outputs, results) { tensors[output.index] = result }
+        node, operands.map(TensorValue.float32), node.outputs.map { _ in .float32 },
+        node.outputs.map { shapes[$0.index] })
+      for (output, result) in zip(node.outputs, results) {
+        tensors[output.index] = try result.floats(at: node.label)
+      }
       nodes.insert(position)
     }
   }

@@ -8,7 +8,7 @@ internal import KeelTensor
 /// the biases add. Sums of more than two branches are taken as a whole.
 internal enum BranchMerging: FoldingRule {
   static func apply(at position: Int, _ state: inout FoldingState) throws(Refusal) -> Bool {
-    guard let root = state.editor.nodes[position], root.primitive == .add,
+    guard let root = state.editor.nodes[position], isAdd(root, state),
       !isInnerAdd(root.outputs[0], state)
     else { return false }
     var sum = Sum(root: position)
@@ -41,13 +41,19 @@ internal enum BranchMerging: FoldingRule {
 
   /// Whether nothing but another add takes a sum.
   private static func isInnerAdd(_ value: ValueID, _ state: FoldingState) -> Bool {
-    state.editor.soleConsumer(of: value).map { state.editor.nodes[$0]!.primitive == .add } ?? false
+    state.editor.soleConsumer(of: value).map { isAdd(state.editor.nodes[$0]!, state) } ?? false
+  }
+
+  /// Whether an operation adds two values of one shape.
+  private static func isAdd(_ node: Node, _ state: FoldingState) -> Bool {
+    node.primitive == .add
+      && state.editor.type(of: node.inputs[0]) == state.editor.type(of: node.inputs[1])
   }
 
   private static func collect(_ node: Node, _ sum: inout Sum, _ state: FoldingState) {
     for value in node.inputs {
       if state.hasOneConsumer(value), let position = state.editor.producer(of: value),
-        let inner = state.editor.nodes[position], inner.primitive == .add
+        let inner = state.editor.nodes[position], isAdd(inner, state)
       {
         sum.inner.append(position)
         collect(inner, &sum, state)

@@ -43,36 +43,16 @@ internal struct ChannelAffine: Equatable {
       factors: Array(factors.prefix(other)), offsets: Array(offsets.prefix(other)))
     return head.repeated(toCount: count) == self ? head : nil
   }
-
-  /// The map on the other side of an operation that it commutes with, for `channels` channels there:
-  /// op(a·x + t) = a′·op(x) + t′ for all x. Works in both directions.
-  /// - Returns: nil where it does not commute.
-  func carried(past primitive: Primitive, channels: Int) -> ChannelAffine? {
-    switch primitive {
-    case .reshape: return repeated(toCount: channels)
-    case .globalAveragePooling: return self
-    case .pooling(let geometry):
-      switch geometry.kind {
-      case .maximum: return isMonotone ? self : nil
-      case .average(let countsPadding):
-        return hasNoOffsets || !countsPadding || !geometry.readsPadding ? self : nil
-      }
-    case .activation(let activation): return carried(past: activation)
-    default: return nil
-    }
-  }
-
-  /// The map on the other side of an activation: ReLU and its leaky form commute with factors that are
-  /// not negative, and with no offsets.
-  func carried(past activation: Activation) -> ChannelAffine? {
-    switch activation {
-    case .relu, .leakyReLU: hasNoOffsets && isMonotone ? self : nil
-    default: nil
-    }
-  }
 }
 
 extension ChannelAffine {
+  /// This map and then another one: a′·(a·x + t) + t′.
+  func followed(by next: ChannelAffine) -> ChannelAffine {
+    ChannelAffine(
+      factors: zip(factors, next.factors).map { $0 * $1 },
+      offsets: offsets.indices.map { next.factors[$0] * offsets[$0] + next.offsets[$0] })
+  }
+
   /// a = γ/√(v + ε), t = β − mean·a.
   init(
     epsilon: Double, mean: [Double], variance: [Double], scale: [Double]?, shift: [Double]?
@@ -83,7 +63,7 @@ extension ChannelAffine {
   }
 }
 
-extension SpatialGeometry {
+extension ConvolutionGeometry {
   /// Whether some output is made with a position outside the input.
   internal var readsPadding: Bool { axes.contains(where: \.readsPadding) }
 }

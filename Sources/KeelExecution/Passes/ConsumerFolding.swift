@@ -42,7 +42,8 @@ internal enum ConsumerFolding: FoldingRule {
       }
       guard node.inputs.count == 1, node.outputs.count == 1,
         let channels = state.editor.type(of: node.outputs[0]).channelCount,
-        let past = affine.carried(past: node.primitive, channels: channels)
+        let past = affine.carried(
+          past: node.primitive, channels: channels, rank: state.editor.type(of: value).rank)
       else { throw Refusal("\(state.name(consumer)) after it cannot take it in") }
       result += try absorptions(of: node.outputs[0], past, state)
     }

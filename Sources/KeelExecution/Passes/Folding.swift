@@ -25,9 +25,11 @@ internal enum Folding {
     return changed
   }
 
-  /// Says why a norm stays.
+  /// Says why a norm, or arithmetic that is one, stays.
   private static func noteKept(_ position: Int, _ state: inout FoldingState) {
-    guard let node = state.editor.nodes[position], case .normalization = node.primitive else {
+    guard let node = state.editor.nodes[position] else { return }
+    if case .dropout = node.primitive {
+      state.note(position, .kept(reason: "it is for training: take the inference form first"))
       return
     }
     var reasons: [String] = []
@@ -38,6 +40,6 @@ internal enum Folding {
         if !reasons.contains(error.reason) { reasons.append(error.reason) }
       }
     }
-    state.note(position, .kept(reason: reasons.joined(separator: "; ")))
+    if !reasons.isEmpty { state.note(position, .kept(reason: reasons.joined(separator: "; "))) }
   }
 }

@@ -26,7 +26,7 @@ internal struct Fusion {
     for i in editor.nodes.indices {
       guard let node = editor.nodes[i] else { continue }
       switch node.primitive {
-      case .add: fuseAdd(node, at: i)
+      case .add where adds(node): fuseAdd(node, at: i)
       case .activation(let activation):
         if keepsGradients, activation.gradientOperand == .input {
           keep(node, at: i, "its gradient needs its argument")
@@ -36,6 +36,11 @@ internal struct Fusion {
       default: break
       }
     }
+  }
+
+  /// Whether the operands have one shape: an epilogue adds no broadcast residual.
+  private func adds(_ node: Node) -> Bool {
+    editor.type(of: node.inputs[0]) == editor.type(of: node.inputs[1])
   }
 
   private mutating func fuse(_ activation: Activation, _ node: Node, at position: Int) {

@@ -40,4 +40,13 @@ extension GraphEditor {
     nodes.append(Node(primitive: primitive, inputs: inputs, outputs: [output], label: label))
     return output
   }
+
+  /// Takes away an input of the graph that nothing takes any more.
+  internal mutating func removeUnusedInput(_ value: ValueID) {
+    if producer(of: value) == nil, weight(value) == nil, consumers(of: value).isEmpty,
+      !isResult(value)
+    {
+      removeInput(value)
+    }
+  }
 }

@@ -24,18 +24,19 @@ internal struct LinearBranch {
   init?(resultOf value: ValueID, _ state: FoldingState) {
     guard state.hasOneConsumer(value), let position = state.editor.producer(of: value),
       let node = state.editor.nodes[position], node.outputs == [value],
-      let end = node.primitive.epilogue, !end.hasResidual, end.activation == nil
+      (node.primitive.epilogue ?? Epilogue()).isLinear
     else { return nil }
     self.position = position
-    source = node.inputs[0]
     if let map = try? WeightedMap(at: position, state) {
       guard !map.isTransposed else { return nil }
+      source = node.inputs[0]
       (geometry, weight, bias, self.map) = (map.geometry, map.weight, map.bias, map)
       return
     }
     guard let step = try? AffineStep(at: position, state),
       let geometry = Self.elementwiseGeometry(state.editor.type(of: value))
     else { return nil }
+    source = step.input
     self.geometry = geometry
     weight = Self.vector(step.affine.factors)
     bias = Self.vector(step.affine.offsets)
@@ -117,4 +118,9 @@ internal struct LinearBranch {
     }
     return positions
   }
+}
+
+extension Epilogue {
+  /// Whether nothing but a bias is in it.
+  fileprivate var isLinear: Bool { !hasResidual && activation == nil }
 }

@@ -26,6 +26,8 @@ internal enum ProducerFolding: FoldingRule {
     if var map = try WeightedMap(at: target, state) {
       map.apply(path.affine)
       state.store(map, at: target)
+    } else if let first = try AffineStep(arithmeticAt: target, state) {
+      state.editor.nodes[target] = norm(first, followedBy: path.affine, &state)
     } else {
       compose(path.affine, intoNormAt: target, &state)
     }
@@ -52,15 +54,15 @@ internal enum ProducerFolding: FoldingRule {
       guard let producer = editor.producer(of: value), let node = editor.nodes[producer] else {
         throw Refusal("nothing before it has weights")
       }
-      if takesIn(node) {
-        if let activation = node.primitive.epilogue?.activation {
-          guard let past = affine.carried(past: activation) else {
-            throw Refusal("\(state.name(producer)) is not linear up to it")
-          }
+      if takesIn(node, at: producer, state) {
+        if let end = node.primitive.epilogue {
+          guard let past = end.activation.map({ affine.carried(past: $0) }) ?? affine,
+            !end.hasResidual, node.outputs[0] == value
+          else { throw Refusal("\(state.name(producer)) is not linear up to it") }
           affine = past
         }
-        guard node.primitive.epilogue?.hasResidual == false, node.outputs[0] == value else {
-          throw Refusal("\(state.name(producer)) is not linear up to it")
+        guard step.residual == nil || node.outputs.count == 1 else {
+          throw Refusal("what it adds may depend on \(state.name(producer))")
         }
         let isShared = !state.hasOneConsumer(value)
         try checkWeights(of: producer, state)
@@ -68,8 +70,9 @@ internal enum ProducerFolding: FoldingRule {
         return Path(
           producer: producer, isShared: isShared, carriers: carriers, affine: affine)
       }
-      guard let input = node.inputs.first, let channels = editor.type(of: input).channelCount,
-        let past = affine.carried(past: node.primitive, channels: channels)
+      guard node.outputs.count == 1, let input = node.inputs.first,
+        case let type = editor.type(of: input), let channels = type.channelCount,
+        let past = affine.carried(past: node.primitive, channels: channels, rank: type.rank)
       else { throw Refusal("\(node.primitive.name) before it has no weights") }
       guard state.hasOneConsumer(value) else {
         throw Refusal("the result of \(node.label) is taken elsewhere too")
@@ -79,10 +82,11 @@ internal enum ProducerFolding: FoldingRule {
     }
   }
 
-  /// Whether an operation has weights that a map of its result can go into.
-  private static func takesIn(_ node: Node) -> Bool {
+  /// Whether an operation has numbers that a map of its result can go into.
+  private static func takesIn(_ node: Node, at position: Int, _ state: FoldingState) -> Bool {
     switch node.primitive {
     case .convolution, .transposedConvolution, .linear, .normalization: true
+    case .arithmetic, .elementwise: ((try? AffineStep(at: position, state)) ?? nil) != nil
     default: false
     }
   }
@@ -120,6 +124,33 @@ internal enum ProducerFolding: FoldingRule {
     guard cost <= cheapReduction || state.extent == .everywhere else {
       throw Refusal("\(shared), and \(cost) multiply-adds per element cost more than the norm")
     }
+  }
+
+  /// Arithmetic and a map behind it as the norm that they are: mean 0, variance 1, ε 0, so that one pass
+  /// does both if nothing takes them in.
+  private static func norm(
+    _ first: AffineStep, followedBy affine: ChannelAffine, _ state: inout FoldingState
+  ) -> Node {
+    let old = state.editor.nodes[first.position]!
+    let both = first.affine.followed(by: affine)
+    let zeros = [Double](repeating: 0, count: both.count)
+    var inputs = [first.input]
+    for (name, values) in [
+      ("mean", zeros), ("variance", zeros.map { _ in 1 }), ("scale", both.factors),
+      ("shift", both.offsets),
+    ] {
+      let tensor = DoubleTensor(uninitialized: [both.count]) { out in
+        for c in out.indices { out[c] = values[c] }
+      }
+      inputs.append(state.addWeight("\(old.label).\(name)", tensor, like: first.input))
+    }
+    do throws(KeelError) {
+      let normalization = try Normalization(
+        statistics: .given, operation: .standardize(epsilon: 0))
+      return Node(
+        primitive: .normalization(normalization), inputs: inputs, outputs: old.outputs,
+        label: old.label)
+    } catch { preconditionFailure("a norm of fixed choices: \(error)") }
   }
 
   /// Changes scale and shift of a norm; one that had none gets them.

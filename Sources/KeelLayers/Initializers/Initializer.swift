@@ -21,10 +21,14 @@ public struct KaimingNormal: Initializer, Hashable {
     self.gain = gain
   }
 
+  /// gain/√fan.
+  public func deviation(of shape: Shape) -> Double {
+    gain.value / Double(fan.count(of: shape)).squareRoot()
+  }
+
   /// A new weight.
   public func tensor(_ shape: Shape, using source: inout RandomSource) -> Tensor {
-    let deviation = gain.value / Double(fan.count(of: shape)).squareRoot()
-    return Tensor(normal: shape, deviation: deviation, using: &source)
+    Tensor(normal: shape, deviation: deviation(of: shape), using: &source)
   }
 }
 
@@ -43,9 +47,14 @@ public struct KaimingUniform: Initializer, Hashable {
     self.gain = gain
   }
 
+  /// gain·√(3/fan).
+  public func bound(of shape: Shape) -> Double {
+    gain.value * (3 / Double(fan.count(of: shape))).squareRoot()
+  }
+
   /// A new weight.
   public func tensor(_ shape: Shape, using source: inout RandomSource) -> Tensor {
-    let bound = gain.value * (3 / Double(fan.count(of: shape))).squareRoot()
+    let bound = bound(of: shape)
     return Tensor(uniform: shape, from: -bound, to: bound, using: &source)
   }
 }
@@ -60,10 +69,15 @@ public struct XavierNormal: Initializer, Hashable {
   /// Makes the initializer.
   public init(gain: Gain = .linear) { self.gain = gain }
 
+  /// gain·√(2/(fan in + fan out)).
+  public func deviation(of shape: Shape) -> Double {
+    let fans = Double(Fan.input.count(of: shape) + Fan.output.count(of: shape))
+    return gain.value * (2 / fans).squareRoot()
+  }
+
   /// A new weight.
   public func tensor(_ shape: Shape, using source: inout RandomSource) -> Tensor {
-    let fans = Double(Fan.input.count(of: shape) + Fan.output.count(of: shape))
-    return Tensor(normal: shape, deviation: gain.value * (2 / fans).squareRoot(), using: &source)
+    Tensor(normal: shape, deviation: deviation(of: shape), using: &source)
   }
 }
 
@@ -77,10 +91,15 @@ public struct XavierUniform: Initializer, Hashable {
   /// Makes the initializer.
   public init(gain: Gain = .linear) { self.gain = gain }
 
+  /// gain·√(6/(fan in + fan out)).
+  public func bound(of shape: Shape) -> Double {
+    let fans = Double(Fan.input.count(of: shape) + Fan.output.count(of: shape))
+    return gain.value * (6 / fans).squareRoot()
+  }
+
   /// A new weight.
   public func tensor(_ shape: Shape, using source: inout RandomSource) -> Tensor {
-    let fans = Double(Fan.input.count(of: shape) + Fan.output.count(of: shape))
-    let bound = gain.value * (6 / fans).squareRoot()
+    let bound = bound(of: shape)
     return Tensor(uniform: shape, from: -bound, to: bound, using: &source)
   }
 }

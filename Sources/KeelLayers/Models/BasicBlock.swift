@@ -39,7 +39,7 @@ public struct BasicBlock: Layer {
   /// Records the block, shortcut first, so that the sum can be fused into the second convolution.
   public func callAsFunction(_ x: Variable) -> Variable {
     let skipped = shortcut.map { $0(x) } ?? x
-    return (bn2(conv2(bn1(conv1(x)).relu())) + skipped).relu()
+    return bn2(conv2(bn1(conv1(x)).relu())).addingResidual(skipped).relu()
   }
 }
 

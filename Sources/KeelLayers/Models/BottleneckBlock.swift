@@ -53,6 +53,6 @@ public struct BottleneckBlock: Layer {
   public func callAsFunction(_ x: Variable) -> Variable {
     let skipped = shortcut.map { $0(x) } ?? x
     let narrow = bn2(conv2(bn1(conv1(x)).relu())).relu()
-    return (bn3(conv3(narrow)) + skipped).relu()
+    return bn3(conv3(narrow)).addingResidual(skipped).relu()
   }
 }
