@@ -19,12 +19,12 @@ struct FoldCase {
   init(seed: UInt64) throws {
     random = RandomSource(seed: seed)
     writer = NetworkWriter(seed: seed)
-    switch random.below(12) {
+    switch random.below(13) {
     case 0...1: try normBehind()
     case 2...5: try normBefore()
     case 6...7: try shortcuts()
     case 8: try sharedConsumers()
-    case 9: try carriers()
+    case 9...10: try carriers()
     default: try chains()
     }
   }
@@ -144,36 +144,53 @@ struct FoldCase {
     let x = writer.builder.input("x", ValueType([.batch, 4, 4, .fixed(channels)]))
     var y = x
     let hasOffsets = chance(2)
+    let other = try carrier(channels)
+    let kind = if case .reduction = other { "past a reduction" } else { "past \(other.name)" }
     if isBefore {
-      y = try norm(y, "into an operator past others", hasOffsets: hasOffsets, signs: false)
+      y = try norm(y, kind, hasOffsets: hasOffsets, signs: chance(4))
     } else {
       y = try writer.convolution(y, sameGeometry(4, channels, channels), label: "op")
     }
-    switch random.below(4) {
-    case 0:
-      let maximum = try PoolingGeometry(
-        .maximum, inputHeight: 4, inputWidth: 4, channels: channels, window: (2, 2), stride: (2, 2))
-      y = try writer.builder.append(.pooling(maximum), [y], label: "pool")[0]
-    case 1:
-      let average = try PoolingGeometry(
-        .average(countsPadding: chance(2)), inputHeight: 4, inputWidth: 4, channels: channels,
-        window: (3, 3), stride: (1, 1), padding: (1, 1))
-      y = try writer.builder.append(.pooling(average), [y], label: "pool")[0]
-    case 2: y = try writer.relu(y)
-    default:
-      y = try writer.builder.append(
-        .reduction(Reduction(.mean, axes: [1, 2])), [y], label: "pool")[0]
-    }
+    y = try writer.builder.append(other, [y], label: "other")[0]
     let type = writer.builder.graph.type(of: y)
     if isBefore {
       let features = type.extents.dropFirst().compactMap(\.fixedValue).reduce(1, *)
       y = try writer.builder.append(.reshape([.batch, .fixed(features)]), [y], label: "flat")[0]
       y = try writer.linear(y, features, 5, bias: chance(2), label: "op")
     } else {
-      y = try norm(y, "into an operator past others", hasOffsets: hasOffsets, signs: false)
+      y = try norm(y, kind, hasOffsets: hasOffsets, signs: chance(4))
     }
     finish(y)
-    form = isBefore ? "norm → other → linear" : "convolution → other → norm"
+    form = isBefore ? "norm → \(other.name) → linear" : "convolution → \(other.name) → norm"
+  }
+
+  /// An operation on N×4×4×C that a norm may commute with.
+  private mutating func carrier(_ channels: Int) throws -> Primitive {
+    func pooling(_ kind: PoolingGeometry.Kind) throws -> Primitive {
+      let (window, stride, padding) = one(of: [(2, 2, 0), (3, 1, 1), (3, 2, 1)])
+      return .pooling(
+        try PoolingGeometry(
+          kind, inputHeight: 4, inputWidth: 4, channels: channels, window: (window, window),
+          stride: (stride, stride), padding: (padding, padding)))
+    }
+    func movement(_ axis: AxisMovement) -> Primitive {
+      .movement(Movement([.whole, axis, .whole, .whole]))
+    }
+    switch random.below(11) {
+    case 0, 1: return try pooling(.maximum)
+    case 2, 3: return try pooling(.average(countsPadding: chance(2)))
+    case 4: return try pooling(.l2)
+    case 5: return .activation(chance(2) ? .relu : .leakyReLU(slope: 0.25))
+    case 6: return .transpose(permutation: [0, 2, 1, 3])
+    case 7: return movement(.slice(start: 1, count: 2, step: 2))
+    case 8: return movement(.resize(to: 7, .linear, .halfPixel, scale: nil))
+    case 9:
+      return movement(
+        .pad(before: 1, after: 2, one(of: [.reflect, .replicate, .zeros, .circular])))
+    default:
+      let kind = one(of: [Reduction.Kind.mean, .sum, .maximum, .minimum, .euclideanNorm])
+      return .reduction(Reduction(kind, axes: [1, 2]))
+    }
   }
 
   /// Several norms and operators in a row, with identities between.

@@ -257,4 +257,76 @@ import Testing
       #expect(folded.weight(named: name)?.tensor == Tensor(rounding: exact), "\(name)")
     }
   }
+
+  @Test func arithmeticWithConstantsIsANorm() throws {
+    // (W·x)·a + c, as importers write a batch norm: into the weights.
+    var builder = GraphBuilder()
+    let x = builder.input("x", ValueType([.batch, 2]))
+    let weight = builder.weight("w", try Tensor([1, 2, 3, 4], shape: [2, 2]))
+    var y = try builder.append(.linear(Epilogue()), [x, weight], label: "linear")[0]
+    let factors = builder.weight("a", try Tensor([2, -1], shape: [2]))
+    let offsets = builder.weight("c", try Tensor([5, 6], shape: [1, 2]))
+    y = try builder.append(.arithmetic(.multiply), [factors, y], label: "scale")[0]
+    y = try builder.append(.arithmetic(.add), [y, offsets], label: "shift")[0]
+    builder.output("y", y)
+    let (folded, report) = try builder.finish().folded()
+    #expect(
+      report.description == """
+        folded  multiply scale into linear
+        folded  add shift into linear
+        2 folded, 0 fused, 0 kept
+        """)
+    #expect(folded.nodes.count == 1)
+    #expect(folded.weight(named: "w")?.tensor.elements == [2, 4, -3, -4])
+    #expect(folded.weights.last?.tensor.elements == [5, 6])
+  }
+
+  @Test func arithmeticThatNothingTakesInIsOnePass() throws {
+    // (3 − x)/4 + c with nothing beside it: one norm in place of three operations.
+    var builder = GraphBuilder()
+    let x = builder.input("x", ValueType([.batch, 2]))
+    let three = builder.weight("three", Tensor(repeating: 3, shape: []))
+    let four = try builder.append(.fill(4, [1]), [], label: "four")[0]
+    let c = builder.weight("c", try Tensor([1, 2], shape: [2]))
+    var y = try builder.append(.arithmetic(.subtract), [three, x], label: "first")[0]
+    y = try builder.append(.arithmetic(.divide), [y, four], label: "second")[0]
+    y = try builder.append(.arithmetic(.add), [y, c], label: "third")[0]
+    builder.output("y", y)
+    let (folded, report) = try builder.finish().folded()
+    #expect(report.foldedCount == 2 && report.keptCount == 1)
+    #expect(folded.nodes.map(\.primitive.name) == ["batch norm"])
+    let inputs: [String: TensorValue] = ["x": .float32(try Tensor([7, 11], shape: [1, 2]))]
+    #expect(try Interpreter(folded).run(inputs).outputs["y"]?.floats(at: "y").elements == [0, 0])
+  }
+
+  @Test func divisionByZeroAndByAValueStay() throws {
+    var builder = GraphBuilder()
+    let x = builder.input("x", ValueType([.batch, 2]))
+    let weight = builder.weight("w", try Tensor([1, 2, 3, 4], shape: [2, 2]))
+    let y = try builder.append(.linear(Epilogue()), [x, weight], label: "linear")[0]
+    let zero = builder.weight("zero", try Tensor([1, 0], shape: [2]))
+    builder.output("a", try builder.append(.arithmetic(.divide), [y, zero], label: "zero")[0])
+    builder.output("b", try builder.append(.arithmetic(.divide), [zero, x], label: "by")[0])
+    builder.output("c", try builder.append(.arithmetic(.multiply), [x, x], label: "square")[0])
+    let (folded, report) = try builder.finish().folded()
+    #expect(report.entries.isEmpty && folded.nodes.count == 4)
+  }
+
+  @Test func dropoutOfProbabilityZeroGoes() throws {
+    for probability in [0, 0.5] as [Float] {
+      var builder = GraphBuilder()
+      let x = builder.input("x", ValueType([4, 3]))
+      let seed = builder.input("seed", ValueType(.int64, []))
+      let mask = DropoutMask(probability: probability, stream: 0)
+      builder.output("y", try builder.append(.dropout(mask), [x, seed], label: "dropout")[0])
+      let (folded, report) = try builder.finish().folded()
+      #expect(report.removedCount == (probability == 0 ? 1 : 0))
+      #expect(folded.inputs.map(\.name) == (probability == 0 ? ["x"] : ["x", "seed"]))
+      if probability > 0 {
+        #expect(
+          report.description.hasPrefix(
+            "kept    dropout: it is for training: take the inference form first"))
+      }
+    }
+  }
 }

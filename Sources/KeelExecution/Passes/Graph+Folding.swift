@@ -13,7 +13,8 @@ extension Graph {
   /// - a norm before one: weight′[o, …, c] = weight[o, …, c]·a[c], bias′ = bias + Σ weight·t, and a map in
   ///   place of that sum where the padding, which is not normed, or a transposed convolution makes it
   ///   another one at each position;
-  /// - poolings, reshapes and activations between them that the norm commutes with do not matter;
+  /// - arithmetic with constants, of one number or one per channel, is taken as the norm that it is;
+  /// - poolings, movements, reshapes and activations between them that the norm commutes with do not matter;
   /// - branches that are added: 1×1 convolutions, norms and the input itself go into the taps of a larger
   ///   convolution of the same input.
   ///
