@@ -57,8 +57,10 @@ INLINE void arithmeticOf(const int operation, float *y, const KeelBroadcast *a,
     arithmeticRows(operation, 1, 1, y, p, a->row, q, b->row, rows, channels);
   } else if (a->step) {
     arithmeticRows(operation, 1, 0, y, p, a->row, q, b->row, rows, channels);
+  } else if (b->step) {
+    arithmeticRows(operation, 0, 1, y, p, a->row, q, b->row, rows, channels);
   } else {
-    arithmeticRows(operation, 0, b->step, y, p, a->row, q, b->row, rows, channels);
+    arithmeticRows(operation, 0, 0, y, p, a->row, q, b->row, rows, channels);
   }
 }
 
@@ -81,15 +83,32 @@ static void arithmetic(int operation, float *y, const KeelBroadcast *a, const Ke
 }
 
 /* A loser's gradient is 0 whatever dy is; of equals each takes half; next to a NaN both take all. */
+INLINE void extremeShareRow(const int larger, const int aStep, const int bStep, float *dx,
+                            const float *dy, const float *a, const float *b, long channels) {
+  const float a0 = *a, b0 = *b;
+  long c = 0;
+#define BODY(T)                                                       \
+  T u = aStep ? LOAD(T, a + c) : SPLAT(T, a0);                        \
+  T v = bStep ? LOAD(T, b + c) : SPLAT(T, b0);                        \
+  T g = LOAD(T, dy + c);                                              \
+  T share = (u == v) ? SPLAT(T, 0.5f) * g : g;                        \
+  if (larger) share = (u < v) ? SPLAT(T, 0) : share;                  \
+  else share = (u > v) ? SPLAT(T, 0) : share;                         \
+  STORE(T, dx + c, share);
+  CHANNELS(BODY)
+#undef BODY
+}
+
 INLINE void extremeShare(const int larger, float *dx, const float *dy, const KeelBroadcast *a,
                          const KeelBroadcast *b, long rows, long channels) {
-  for (long r = 0; r < rows; r++)
-    for (long c = 0; c < channels; c++) {
-      float u = a->values[r * a->row + c * a->step], v = b->values[r * b->row + c * b->step];
-      float g = dy[r * channels + c];
-      int loses = larger ? u < v : u > v;
-      dx[r * channels + c] = loses ? 0 : u == v ? 0.5f * g : g;
-    }
+  for (long r = 0; r < rows; r++) {
+    float *to = dx + r * channels;
+    const float *g = dy + r * channels, *p = a->values + r * a->row, *q = b->values + r * b->row;
+    if (a->step && b->step) extremeShareRow(larger, 1, 1, to, g, p, q, channels);
+    else if (a->step) extremeShareRow(larger, 1, 0, to, g, p, q, channels);
+    else if (b->step) extremeShareRow(larger, 0, 1, to, g, p, q, channels);
+    else extremeShareRow(larger, 0, 0, to, g, p, q, channels);
+  }
 }
 
 static void arithmeticGradient(int operand, float *dx, const float *dy, const KeelBroadcast *a,

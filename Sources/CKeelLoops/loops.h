@@ -306,9 +306,13 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 #include "losses.h"
 #include "windows.h"
 #include "pooling.h"
+#include "products.h"
+#include "depthwise.h"
 
 const KeelLoops KEEL_TABLE = {
     .name = KEEL_NAME,
+    .width = KEEL_WIDTH,
+    .panel = PANEL,
     .epilogue = epilogue,
     .add = add,
     .activate = activate,
@@ -334,6 +338,12 @@ const KeelLoops KEEL_TABLE = {
     .normalizeReduce = normalizeReduce,
     .normalizeGradient = normalizeGradient,
     .gather = gather,
+    .locate = locate,
+    .windowProduct = windowProduct,
+    .windowDots = windowDots,
+    .windowGradient = windowGradient,
+    .packPanel = packPanel,
+    .copyRows = copyRows,
     .depthwise = depthwise,
     .depthwiseWeight = depthwiseWeight,
     .poolMaximum = poolMaximum,

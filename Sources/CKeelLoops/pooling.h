@@ -89,8 +89,9 @@ INLINE long listPixels(const KeelPool *p, const PoolBox *b, PoolCursor *at, long
     } while (!last);                                                \
   } while (0)
 
-/* Whether x takes the place of the best so far: it is larger, or the first NaN. */
-#define WINS(x, best) ((((x) > (best)) | ((x) != (x))) & ((best) == (best)))
+/* Whether x takes the place of the best so far: it is larger, or the first NaN. Not less or equal is one
+   comparison that either NaN passes. */
+#define WINS(x, best) ((((x) <= (best)) == 0) & ((best) == (best)))
 /* The larger of both, NaN where either is. */
 #define LARGER(x, best) ((((x) > (best)) | ((x) != (x))) ? (x) : (best))
 
@@ -225,7 +226,7 @@ INLINE void maximumGradientPixels(float *dx, const float *dy, const float *x, lo
 #define BODY(T)                                                                  \
   T highest = LOAD(T, x + offset[0] + c);                                        \
   T winner = SPLAT(T, 0.0f);                                                     \
-  for (long t = 0; t < count; t++) {                                             \
+  for (long t = 1; t < count; t++) {                                             \
     T v = LOAD(T, x + offset[t] + c);                                            \
     winner = WINS(v, highest) ? SPLAT(T, (float)t) : winner;                     \
     highest = WINS(v, highest) ? v : highest;                                    \

@@ -7,6 +7,24 @@ INLINE void copyFloats(float *to, const float *from, long channels) {
 #undef BODY
 }
 
+/* Copies a run of any length with at most one overlapping move in place of a chain of shorter ones. */
+INLINE void copyRun(float *to, const float *from, long count) {
+#if KEEL_WIDTH >= 8
+  if (count < KEEL_WIDTH && count >= KEEL_WIDTH / 2) {
+    Half low = LOAD(Half, from), high = LOAD(Half, from + count - KEEL_WIDTH / 2);
+    STORE(Half, to, low);
+    STORE(Half, to + count - KEEL_WIDTH / 2, high);
+    return;
+  }
+#endif
+  if (count < KEEL_WIDTH) {
+    copyFloats(to, from, count);
+    return;
+  }
+  for (long i = 0; i + KEEL_WIDTH < count; i += KEEL_WIDTH) store(to + i, load(from + i));
+  store(to + count - KEEL_WIDTH, load(from + count - KEEL_WIDTH));
+}
+
 INLINE void zeroFloats(float *to, long channels) {
   long c = 0;
 #define BODY(T) STORE(T, to + c, SPLAT(T, 0));
@@ -47,7 +65,7 @@ INLINE int isOutside(long coordinate, long extent) {
 }
 
 /* One gathered row where some taps lie outside the source. */
-INLINE float *gatherEdge(float *to, const float *source, long center, const KeelWindow *w,
+INLINE void gatherEdge(float *to, const float *source, long center, const KeelWindow *w,
                          Position p) {
   for (long r = 0; r < w->runCount; r++) {
     long taps = w->runTaps[r];
@@ -65,11 +83,10 @@ INLINE float *gatherEdge(float *to, const float *source, long center, const Keel
     }
     to += taps * w->channels;
   }
-  return to;
 }
 
-static void gather(float *columns, const float *source, const KeelWindow *window, long first,
-                   long count) {
+static void gather(float *columns, long stride, const float *source, const KeelWindow *window,
+                   long first, long count) {
   const KeelWindow w = *window;
   /* The positions whose windows lie inside: planes front..back, rows top..bottom, columns left..right of
      the source. */
@@ -83,20 +100,50 @@ static void gather(float *columns, const float *source, const KeelWindow *window
     if (w.runX[r] + w.runTaps[r] - 1 > right) right = w.runX[r] + w.runTaps[r] - 1;
   }
   Position p = positionAt(&w, first);
-  float *to = columns;
   for (long i = 0; i < count; i++) {
+    float *to = columns + i * stride;
     long center = centerOffset(&w, p);
     long z = p.z * w.stepZ, y = p.y * w.stepY, x = p.x * w.stepX;
     if (z + front >= 0 && z + back < w.sourceDepth && y + top >= 0 &&
         y + bottom < w.sourceHeight && x + left >= 0 && x + right < w.sourceWidth) {
       for (long r = 0; r < w.runCount; r++) {
         long length = w.runTaps[r] * w.channels;
-        copyFloats(to, source + (center + w.runOffset[r]), length);
+        copyRun(to, source + (center + w.runOffset[r]), length);
         to += length;
       }
     } else {
-      to = gatherEdge(to, source, center, &w, p);
+      gatherEdge(to, source, center, &w, p);
     }
+    advance(&w, &p);
+  }
+}
+
+/* Addresses of windows, in stretches of positions of one grid row: only their ends need looking at. */
+static void locate(const float **table, long stride, const float *source, const float *zeros,
+                   const KeelWindow *window, long firstRun, long runs, long first, long count) {
+  const KeelWindow w = *window;
+  Position p = positionAt(&w, first);
+  const long step = w.stepX * w.sourceStride;
+  for (long i = 0; i < count;) {
+    long length = w.gridWidth - p.x < count - i ? w.gridWidth - p.x : count - i;
+    long center = centerOffset(&w, p);
+    for (long r = 0; r < runs; r++) {
+      const float **to = table + r * stride + i;
+      long run = firstRun + r;
+      long x = p.x * w.stepX + w.runX[run], width = w.sourceWidth - w.runTaps[run];
+      if (isOutside(p.z * w.stepZ + w.runZ[run], w.sourceDepth) ||
+          isOutside(p.y * w.stepY + w.runY[run], w.sourceHeight)) {
+        for (long j = 0; j < length; j++) to[j] = zeros;
+        continue;
+      }
+      const float *from = source + (center + w.runOffset[run]);
+      long low = 0, high = length;
+      for (; low < length && x + low * w.stepX < 0; low++) to[low] = zeros;
+      for (; high > low && x + (high - 1) * w.stepX > width; high--) to[high - 1] = zeros;
+      for (long j = low; j < high; j++) to[j] = from + j * step;
+    }
+    i += length;
+    p.x += length - 1;
     advance(&w, &p);
   }
 }
@@ -140,64 +187,3 @@ INLINE void listTaps(const KeelWindow *w, Position p, long next, Taps *taps) {
       BODY;                                             \
     }                                                   \
   } while (0)
-
-INLINE void depthwiseTaps(float *y, const float *source, const float *weight, long channels,
-                          const Taps *taps, int portion) {
-  long c = 0;
-  for (; c + 2 * KEEL_WIDTH <= channels; c += 2 * KEEL_WIDTH) {
-    Vector s0 = portion ? load(y + c) : splat(0);
-    Vector s1 = portion ? load(y + c + KEEL_WIDTH) : splat(0);
-    for (long t = 0; t < taps->count; t++) {
-      const float *x = source + taps->offset[t] + c;
-      const float *k = weight + taps->number[t] * channels + c;
-      s0 += load(x) * load(k);
-      s1 += load(x + KEEL_WIDTH) * load(k + KEEL_WIDTH);
-    }
-    store(y + c, s0);
-    store(y + c + KEEL_WIDTH, s1);
-  }
-#define BODY(T)                                                                       \
-  T s = portion ? LOAD(T, y + c) : SPLAT(T, 0);                                       \
-  for (long t = 0; t < taps->count; t++)                                              \
-    s += LOAD(T, source + taps->offset[t] + c) *                                      \
-         LOAD(T, weight + taps->number[t] * channels + c);                            \
-  STORE(T, y + c, s);
-  CHANNELS(BODY)
-#undef BODY
-}
-
-static void depthwise(float *y, const float *source, const float *weight, const KeelWindow *window,
-                      long first, long count) {
-  const KeelWindow w = *window;
-  Position p = positionAt(&w, first);
-  for (long i = 0; i < count; i++) {
-    FOR_TAPS(&w, p,
-             depthwiseTaps(y + i * w.channels, source, weight, w.channels, &taps, portion));
-    advance(&w, &p);
-  }
-}
-
-/* to += a·b */
-INLINE void multiplyAdd(float *to, const float *a, const float *b, long channels) {
-  long c = 0;
-#define BODY(T) STORE(T, to + c, LOAD(T, to + c) + LOAD(T, a + c) * LOAD(T, b + c));
-  CHANNELS(BODY)
-#undef BODY
-}
-
-static void depthwiseWeight(float *dWeight, const float *source, const float *dy,
-                            const KeelWindow *window, long first, long count) {
-  const KeelWindow w = *window;
-  Position p = positionAt(&w, first);
-  for (long i = 0; i < count; i++) {
-    const float *g = dy + i * w.channels;
-    FOR_TAPS(&w, p, {
-      for (long t = 0; t < taps.count; t++) {
-        const float *x = source + taps.offset[t];
-        float *to = dWeight + taps.number[t] * w.channels;
-        multiplyAdd(to, g, x, w.channels);
-      }
-    });
-    advance(&w, &p);
-  }
-}

@@ -18,6 +18,27 @@ import Testing
       Case(name: "pointwise, wide", geometry: try! geometry(9, 40, 70, kernel: 1)),
       Case(name: "depthwise, wide", geometry: try! geometry(9, 40, 40, kernel: 5, groups: 40)),
       Case(name: "wide", geometry: try! geometry(9, 33, 65, kernel: 3)),
+      // Whole and broken vectors and panels, blocks of the depth, many rows, few columns.
+      Case(name: "deep", geometry: try! geometry(5, 300, 130, kernel: 3)),
+      Case(name: "panels of three vectors", geometry: try! geometry(20, 16, 144, kernel: 3)),
+      Case(name: "two vectors", geometry: try! geometry(7, 48, 32, kernel: 3)),
+      Case(name: "one vector", geometry: try! geometry(7, 24, 9, kernel: 3)),
+      Case(name: "far apart", geometry: try! geometry(3, 528, 17, kernel: 3)),
+      Case(name: "few outputs", geometry: try! geometry(9, 32, 3, kernel: 3)),
+      Case(name: "one output", geometry: try! geometry(9, 64, 1, kernel: 1)),
+      Case(name: "stem", geometry: try! geometry(31, 3, 20, kernel: 7)),
+      Case(
+        name: "stem with stride and uneven padding",
+        geometry: try! ConvolutionGeometry(
+          height: SpatialAxis(input: 23, window: 5, stride: 2, paddingBefore: 3, paddingAfter: 0),
+          width: SpatialAxis(input: 40, window: 4, stride: 3, paddingBefore: 0, paddingAfter: 5),
+          inputChannels: 3, outputChannels: 70)),
+      Case(
+        name: "dilated stem",
+        geometry: try! ConvolutionGeometry(
+          inputHeight: 17, inputWidth: 19, inputChannels: 3, outputChannels: 8, kernel: (3, 3),
+          padding: (2, 2), dilation: (2, 2))),
+      Case(name: "wide groups", geometry: try! geometry(9, 96, 64, kernel: 3, groups: 2)),
       Case(
         name: "all in the padding",
         geometry: try! ConvolutionGeometry(
@@ -113,22 +134,19 @@ import Testing
   // MARK: Choice
 
   @Test func choices() throws {
-    #expect(
-      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 4, kernel: 1)) == .pointwise)
-    #expect(
-      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 4, kernel: 3)) == .im2col)
-    #expect(
-      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 4, kernel: 3, groups: 4))
-        == .depthwise)
-    #expect(
-      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 4, kernel: 1, groups: 2)) == .im2col)
-    #expect(
-      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 4, kernel: 1, groups: 4))
-        == .depthwise)
-    #expect(
-      try ConvolutionAlgorithm.choice(for: Self.geometry(8, 4, 8, kernel: 3, groups: 4)) == .im2col)
-    #expect(ConvolutionAlgorithm.allCases.last == .im2col)
-    for test in Self.cases { #expect(ConvolutionAlgorithm.im2col.serves(test.geometry)) }
+    for (outputs, kernel, groups) in [(4, 1, 1), (4, 3, 1), (4, 1, 2), (8, 3, 2)] {
+      let geometry = try Self.geometry(8, 4, outputs, kernel: kernel, groups: groups)
+      #expect(ConvolutionAlgorithm.choice(for: geometry) == .indirect)
+    }
+    for kernel in [1, 3] {
+      let geometry = try Self.geometry(8, 4, 4, kernel: kernel, groups: 4)
+      #expect(ConvolutionAlgorithm.choice(for: geometry) == .depthwise)
+    }
+    for test in Self.cases {
+      for algorithm in [ConvolutionAlgorithm.indirect, .im2col] {
+        #expect(algorithm.serves(test.geometry))
+      }
+    }
   }
 
   @Test func pinningErrors() throws {

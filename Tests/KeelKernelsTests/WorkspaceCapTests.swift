@@ -4,7 +4,7 @@ import Testing
 
 /// Class contract: the column matrix never exists, whatever the image's size.
 @Suite struct WorkspaceCapTests {
-  /// The most memory of one thread: a gathered tile fits into a core's L2.
+  /// The most memory of one thread: tables and copies fit into a core's L2.
   static let bytesPerThread = 1 << 20
 
   @Test func megapixelImage() throws {
@@ -78,7 +78,8 @@ import Testing
         kernel: (kernel, kernel), padding: (kernel / 2, kernel / 2))
       let count = try ConvolutionKernel(geometry, batch: 64).workspaceCount(.serial)
       #expect(4 * count <= Self.bytesPerThread, "\(geometry): \(4 * count) bytes")
-      if kernel == 1 { #expect(count == 0) }
+      // A table of addresses, no copies.
+      if kernel == 1 { #expect(4 * count <= 1 << 14, "\(geometry): \(4 * count) bytes") }
     }
   }
 }

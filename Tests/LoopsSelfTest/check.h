@@ -39,5 +39,8 @@ void testWindows(void);
 void testPooling(void);
 void testProducts(void);
 void testOptimizers(void);
+void testArithmeticLoops(void);
+void testReductions(void);
+void testLosses(void);
 
 #endif

@@ -54,8 +54,7 @@ static double activation(double x, KeelActivation f) {
     case KEEL_SILU: return x * sigmoid(x);
     case KEEL_HARD_SIGMOID: return ramp(x);
     case KEEL_HARD_SWISH: return x * ramp(x);
-    case KEEL_CLIP: return fmin(fmax(x, f.a), f.b);
-    default: return exp(x);
+    default: return fmin(fmax(x, f.a), f.b);
   }
 }
 
@@ -66,7 +65,7 @@ static int takesArgument(int kind) {
 }
 
 static void testActivations(long count) {
-  for (int kind = KEEL_RELU; kind <= KEEL_EXPONENTIAL; kind++) {
+  for (int kind = KEEL_RELU; kind <= KEEL_CLIP; kind++) {
     KeelActivation f = {kind, 0.25f, 0.75f};
     if (kind == KEEL_CLIP) f.a = -0.5f;
     if (kind == KEEL_ELU) f.a = 1.25f;
@@ -82,10 +81,8 @@ static void testActivations(long count) {
     }
     ENTRY(activate)(y, x, count, f);
     expect("activate", 1000 * kind + count, y, expected, count, 2e-6);
-    if (kind != KEEL_EXPONENTIAL) {
-      ENTRY(activateGradient)(dx, dy, takesArgument(kind) ? x : y, count, f);
-      expect("activateGradient", 1000 * kind + count, dx, slopes, count, 1e-5);
-    }
+    ENTRY(activateGradient)(dx, dy, takesArgument(kind) ? x : y, count, f);
+    expect("activateGradient", 1000 * kind + count, dx, slopes, count, 1e-5);
     release();
   }
 }

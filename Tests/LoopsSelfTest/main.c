@@ -107,6 +107,9 @@ int main(int count, char **arguments) {
     testPooling();
     testProducts();
     testOptimizers();
+    testArithmeticLoops();
+    testReductions();
+    testLosses();
     /* Entry 0 is the name. */
     for (size_t i = 1; i < sizeof covered; i++)
       if (!covered[i]) fail("the table", (long)i, "the entry of this number is not tested");

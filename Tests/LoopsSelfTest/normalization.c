@@ -37,8 +37,8 @@ static void testMoments(long channels) {
     expect("mergeMoments, pivot", channels, next, newMean, channels, 4e-6);
   }
 
-  ENTRY(sumRows)(x, ROWS, channels, sum);
-  expect("sumRows", channels, sum, plain, channels, 4e-6);
+  ENTRY(foldRows)(KEEL_SUM, sum, x, ROWS, channels, channels);
+  expect("foldRows, sum", channels, sum, plain, channels, 4e-6);
   for (long c = 0; c < channels; c++) {
     mean[c] = 0.5;
     plain[c] = 0.5 + sum[c];

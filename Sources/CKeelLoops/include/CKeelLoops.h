@@ -142,6 +142,8 @@ typedef struct KeelKey {
 
 typedef struct KeelLoops {
   const char *name;
+  long width; /* floats of a vector */
+  long panel; /* the most vectors of a panel: of the columns that one call of windowProduct makes */
 
   /* y[r, c] = act(y[r, c] + bias[c] + residual[r, c]); bias and residual may be null; rows of y and
      residual lie `stride` floats apart. */
@@ -215,12 +217,39 @@ typedef struct KeelLoops {
                             const float *scale, const float *shift, int mask, const float *a,
                             const float *b, const float *c);
 
-  /* columns[p] = the window of grid position first + p, runs one after another */
-  void (*gather)(float *columns, const float *source, const KeelWindow *window, long first,
-                 long count);
-  /* y[p, c] = Σ_t weight[t, c]·source[window t of position first + p, c]; y points at position first */
-  void (*depthwise)(float *y, const float *source, const float *weight, const KeelWindow *window,
-                    long first, long count);
+  /* columns[p·stride ...] = the window of grid position first + p, runs one after another */
+  void (*gather)(float *columns, long stride, const float *source, const KeelWindow *window,
+                 long first, long count);
+  /* table[r·stride + p] = where run firstRun + r of position first + p starts, for `runs` runs and `count`
+     positions. A run that is not wholly inside the source starts at `zeros`. */
+  void (*locate)(const float **table, long stride, const float *source, const float *zeros,
+                 const KeelWindow *window, long firstRun, long runs, long first, long count);
+  /* to[p][column + j] = Σ_r Σ_k from[r·rows + p][offset + k]·b(r, k)[j] for all rows p and `columns` columns,
+     at most `panel` vectors. Row k of run r of b lies at b + (r·depth + k)·step, where `taps` is null; else
+     at b + taps[r]·tapStride + k·step, `columns` are whole vectors, and `copy`, where it is not null, has
+     256·panel·width floats: rows that lie far apart are brought together there first. */
+  void (*windowProduct)(float *const *to, const float *const *from, long rows, long runs, long depth,
+                        long offset, const float *b, long step, long tapStride, const long *taps,
+                        float *copy, long column, long columns);
+  /* The same for at most 4 columns and a depth that is a multiple of the vector's width; here column j of
+     b is contiguous: b[j, r·depth + k]. */
+  void (*windowDots)(float *const *to, const float *const *from, long rows, long runs, long depth,
+                     long offset, const float *b, long column, long columns);
+  /* sum[r, j] = Σ_p a[p][aOffset + r]·b[p][bOffset + j] over `count` positions, for r < rows and
+     j < columns, at most `panel` vectors; added to it where `add` is set. Reads whole vectors of b. */
+  void (*windowGradient)(float *sum, long sumStride, const float *const *a, long aOffset,
+                         const float *const *b, long bOffset, long count, long rows, long columns,
+                         int add);
+  /* to[k, j] = b[k·kStride + j·columnStride], the rows padded with zeros to whole vectors */
+  void (*packPanel)(float *to, const float *b, long depth, long kStride, long columns,
+                    long columnStride);
+  /* to[p·stride + j] = from[p][offset + j], padded with zeros to the stride */
+  void (*copyRows)(float *to, long stride, const float *const *from, long offset, long rows,
+                   long columns);
+  /* y[p·yStep + c] = Σ_t weight[t, c]·source[window t of position first + p, c], for positions of one row
+     of the grid; y points at position first */
+  void (*depthwise)(float *y, long yStep, const float *source, const float *weight,
+                    const KeelWindow *window, long first, long count);
   /* dWeight[t, c] += Σ_p dy[p, c]·source[window t of p, c]; dy points at position first */
   void (*depthwiseWeight)(float *dWeight, const float *source, const float *dy,
                           const KeelWindow *window, long first, long count);

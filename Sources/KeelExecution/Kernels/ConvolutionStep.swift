@@ -42,10 +42,9 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
         epilogue: epilogue, scratch: operands.scratch, parallelism: parallelism)
     } else {
       let target = operands.scratch + (scratchCount - kernel.packedWeightCount)
-      kernel.pack(operands.floats(1), into: target)
       kernel.run(
-        operands.floats(0), packed: target, into: operands.result(0), epilogue: epilogue,
-        scratch: operands.scratch, parallelism: parallelism)
+        operands.floats(0), weight: operands.floats(1), packed: target, into: operands.result(0),
+        epilogue: epilogue, scratch: operands.scratch, parallelism: parallelism)
     }
   }
 }

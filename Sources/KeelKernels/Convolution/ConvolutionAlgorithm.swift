@@ -4,15 +4,18 @@ public import KeelTensor
 ///
 /// | algorithm | serves | how |
 /// |---|---|---|
-/// | pointwise | 1×1, stride 1, no padding, 1 group | GEMMs over row tiles of the whole batch, no copy |
 /// | depthwise | one channel per group | channels along vectors, taps in an inner loop |
+/// | indirect | everything | windows multiplied where they lie, through a table of addresses |
+/// | pointwise | 1×1, stride 1, no padding, 1 group | GEMMs over row tiles of the whole batch, no copy |
 /// | im2col | everything | windows of a tile of rows gathered into a block that stays in L2, then GEMM |
 public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
-  /// GEMM on the input itself.
-  case pointwise
   /// Multiply-adds along channels, no GEMM.
   case depthwise
-  /// Gathered tiles and GEMM: the general one.
+  /// Products that read windows where they lie: the general one.
+  case indirect
+  /// GEMM on the input itself.
+  case pointwise
+  /// Gathered tiles and GEMM.
   case im2col
 
   /// Whether the algorithm can compute a geometry.
@@ -20,12 +23,12 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
     switch self {
     case .pointwise: geometry.isPointwise && geometry.groups == 1
     case .depthwise: geometry.isDepthwise
-    case .im2col: true
+    case .indirect, .im2col: true
     }
   }
 
   /// The first algorithm that serves a geometry.
   public static func choice(for geometry: ConvolutionGeometry) -> ConvolutionAlgorithm {
-    allCases.first { $0.serves(geometry) } ?? .im2col
+    allCases.first { $0.serves(geometry) } ?? .indirect
   }
 }

@@ -48,6 +48,14 @@ public struct ConvolutionKernel: Sendable {
           phases: [
             .forward(geometry, channels: geometry.inputChannels, joinsRuns: false)
           ]))
+    case .indirect:
+      method = .indirect(
+        IndirectProduct(
+          batch: batch, groups: geometry.groups, inputsPerGroup: geometry.inputChannelsPerGroup,
+          outputsPerGroup: geometry.outputChannelsPerGroup, sourceStride: geometry.inputChannels,
+          phases: [
+            .forward(geometry, channels: geometry.inputChannelsPerGroup, joinsRuns: false)
+          ]))
     case .pointwise, .im2col:
       method = .windowed(
         WindowedProduct(
@@ -118,6 +126,7 @@ extension ConvolutionKernel: PackedConvolution {
   ) {
     switch method {
     case .windowed(let product): product.packForward(weight, into: packed)
+    case .indirect(let product): product.packForward(weight, into: packed)
     case .depthwise(let product): product.pack(weight, into: packed)
     }
   }
@@ -132,14 +141,16 @@ extension ConvolutionKernel: PackedConvolution {
   }
 }
 
-/// One of the two engines behind convolutions and input gradients.
+/// One of the engines behind convolutions and input gradients.
 internal enum ConvolutionMethod: Sendable {
   case windowed(WindowedProduct)
+  case indirect(IndirectProduct)
   case depthwise(DepthwiseProduct)
 
   var packedCount: Int {
     switch self {
     case .windowed(let product): product.packedCount
+    case .indirect(let product): product.packedCount
     case .depthwise(let product): product.packedCount
     }
   }
@@ -147,7 +158,8 @@ internal enum ConvolutionMethod: Sendable {
   var scratchPerWorker: Int {
     switch self {
     case .windowed(let product): product.scratchPerWorker
-    case .depthwise(let product): product.scratchPerWorker
+    case .indirect(let product): product.scratchPerWorker
+    case .depthwise: 0
     }
   }
 
@@ -160,10 +172,13 @@ internal enum ConvolutionMethod: Sendable {
       product.run(
         source: source, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
         parallelism: parallelism)
-    case .depthwise(let product):
+    case .indirect(let product):
       product.run(
         source: source, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
         parallelism: parallelism)
+    case .depthwise(let product):
+      product.run(
+        source: source, packed: packed, into: y, epilogue: epilogue, parallelism: parallelism)
     }
   }
 }

@@ -1,31 +1,56 @@
 internal import CKeelLoops
-internal import KeelLinearAlgebra
 public import KeelTensor
 
-/// The gradient of a convolution with respect to its weight, as long GEMMs over gathered tiles.
+/// The gradient of a convolution with respect to its weight, as products that read both operands where
+/// they lie.
 ///
-/// dWeight[o, u, v, c] = Σ_{n, i, j} dy[n, i, j, o]·x[n, i·s + u·d − p, j·s + v·d − p, c]. Per group and block of
-/// taps: M = Cout/G, N = taps × Cin/G, K = the rows of a tile.
+/// dWeight[o, u, v, c] = Σ_{n, i, j} dy[n, i, j, o]·x[n, i·s + u·d − p, j·s + v·d − p, c]. Per group and tap:
+/// M = Cout/G, N = Cin/G, K = the positions of a chunk. Padding is multiplied like any zero.
 ///
-/// The rows are cut into slices that depend on the sizes only; each slice has its own sum, and the sums
-/// are added in order, so results are bitwise the same for any number of threads.
+/// The positions are cut into slices that depend on the sizes only; each slice has its own sum, and the
+/// sums are added in order, so results are bitwise the same for any number of threads.
 public struct ConvolutionWeightGradient: Sendable {
   /// The forward convolution's geometry.
   public let geometry: ConvolutionGeometry
   /// The number of images.
   public let batch: Int
+  let window: Window
+  /// How x is read.
+  let reading: Reading
+  /// Columns of a sum that one product makes, counted in vectors.
+  let panels: RowTiles
+  /// All columns of a run's sum.
+  let columnsPerRun: Int
+  /// The copy that x is read from, where it is.
+  let strip: SourceStrip?
+  /// Slices of the positions, or of the strip's blocks.
   private let slices: RowTiles
-  private let blocks: [Block]
-  private let tileRows: Int
-  /// The floats of a worker's gathered tile. Kept, because runs need it and must not allocate.
-  private let tileCount: Int
+  /// Cuts of the runs × panels of a slice into tasks.
+  private let units: RowTiles
+  /// The floats of memory for one worker. Kept, because runs need it and must not allocate.
+  private let scratchPerWorker: Int
 
-  /// Some of the kD·kH rows of a kernel's taps: a task of its own, because its columns of dWeight are its own.
-  private struct Block: Sendable {
-    let window: Window
-    /// The first column of dWeight (of a group's Cout/G × K matrix).
-    let firstColumn: Int
+  enum Reading: Hashable, Sendable {
+    /// Channels along vectors, a multiply-add for each tap.
+    case depthwise
+    /// Pixels where they lie, whole vectors of channels.
+    case direct
+    /// A panel's channels copied one after another: where the last vector is no whole one, and where
+    /// pixels lie so far apart that they fall into few sets of the cache.
+    case copied
+    /// Rows of the window in a padded strip, floats of x against vectors of dy: where pixels have few
+    /// channels.
+    case stripped
+    /// Whole windows gathered: where pixels have few channels and outputs are no whole vectors.
+    case gathered
   }
+
+  /// Positions that are summed in registers before they are added to the slice's sum.
+  static let chunk = 256
+  /// The floats of a table of that many addresses, aligned to a cache line.
+  static let tableCount = 2 * chunk + 32
+  /// Floats between pixels from which on a chunk's panel no longer stays in L1.
+  private static let farApart = 512
 
   /// Prepares the gradient.
   /// - Throws: `KeelError` of kind `shape` for a batch below 1.
@@ -33,37 +58,76 @@ public struct ConvolutionWeightGradient: Sendable {
     try checkBatch(batch, at: "weight gradient of convolution \(geometry)")
     self.geometry = geometry
     self.batch = batch
-    let depthwise = geometry.isDepthwise
-    let kernelRows = geometry.depth.window * geometry.height.window
-    let rowsPerBlock = depthwise || geometry.inputChannelsPerGroup < 16 ? kernelRows : 1
-    var blocks: [Block] = []
-    for first in stride(from: 0, to: kernelRows, by: rowsPerBlock) {
-      let window = Window(
-        geometry.spatial,
-        channels: geometry.inputChannelsPerGroup
-          * (depthwise ? geometry.groups : 1), stride: geometry.inputChannels,
-        joinsRuns: !depthwise, rows: first..<first + rowsPerBlock)
-      blocks.append(
-        Block(
-          window: window,
-          firstColumn: first * geometry.width.window * geometry.inputChannelsPerGroup))
+    let (inputs, taps) = (geometry.inputChannelsPerGroup, geometry.tapCount)
+    func window(joinsRuns: Bool) -> Window {
+      Window(
+        geometry.spatial, channels: geometry.isDepthwise ? geometry.inputChannels : inputs,
+        stride: geometry.inputChannels, joinsRuns: joinsRuns)
     }
-    self.blocks = blocks
-    let columns = blocks.map(\.window.columnCount).max() ?? 1
-    tileRows = max(16, min(256, WindowedProduct.tileLimit / columns))
-    tileCount = depthwise || geometry.isPointwise ? 0 : (tileRows * columns + 15) / 16 * 16
+    let single = window(joinsRuns: false)
+    let hasFewChannels = inputs < 16 && taps > 1 && !geometry.isDepthwise
+    strip =
+      hasFewChannels && geometry.groups == 1 && geometry.outputChannels % loops.width == 0
+      ? SourceStrip(single, batch: batch, pixels: Self.chunk) : nil
+    if geometry.isDepthwise {
+      reading = .depthwise
+    } else if strip != nil {
+      reading = .stripped
+    } else if hasFewChannels {
+      reading = .gathered
+    } else if inputs % loops.width != 0 || geometry.inputChannels >= Self.farApart {
+      reading = .copied
+    } else {
+      reading = .direct
+    }
+    self.window = reading == .gathered ? window(joinsRuns: true) : single
+    columnsPerRun =
+      switch reading {
+      case .gathered: geometry.reductionLength
+      case .stripped: geometry.outputChannels
+      default: inputs
+      }
+    panels = RowTiles(
+      rows: (columnsPerRun + loops.width - 1) / loops.width, target: loops.panel)
+    // Enough slices for the threads of a small machine, of at least 4 chunks, and not too much memory.
     let rows = batch * geometry.outputPositions
-    let wanted = min(8, max(1, rows / tileRows))
-    let affordable = max(2, 4_194_304 / geometry.weightCount)
-    slices = RowTiles(
-      rows: rows, target: (rows + min(wanted, affordable) - 1) / min(wanted, affordable))
+    let wanted = min(8, max(1, rows / (4 * Self.chunk)))
+    let affordable = max(1, 2_097_152 / geometry.weightCount)
+    let pieces = strip?.blockCount ?? rows
+    let count = min(wanted, affordable, pieces)
+    slices = RowTiles(rows: pieces, target: (pieces + count - 1) / count)
+    let parts = reading == .direct || reading == .copied ? taps * panels.count : 1
+    let tasks = min(parts, max(1, 16 / slices.count))
+    units = RowTiles(rows: parts, target: (parts + tasks - 1) / tasks)
+    let tables = 2 * Self.tableCount
+    switch reading {
+    case .depthwise: scratchPerWorker = 0
+    case .direct: scratchPerWorker = tables
+    case .copied: scratchPerWorker = tables + Self.chunk * loops.panel * loops.width
+    case .stripped:
+      let runs = strip?.window.leaf.runCount ?? 0
+      scratchPerWorker = Self.tableCount * (1 + runs) + (strip?.count ?? 0)
+    case .gathered:
+      scratchPerWorker = tables + Self.gatheredRows(panels) * panels.rows * loops.width
+    }
   }
 
+  /// The windows of a chunk: they stay in L2, in L1 where windows are small.
+  static func gatheredRows(_ panels: RowTiles) -> Int {
+    min(chunk, max(96, 24_576 / (panels.rows * loops.width)))
+  }
   private var partialCount: Int { (geometry.weightCount + 15) / 16 * 16 }
+  private var zerosCount: Int { (geometry.inputChannels + 15) / 16 * 16 }
+  /// One slice is summed where the result is wanted, unless it has to be turned round.
+  private var sumsInPlace: Bool { slices.count == 1 && !isTransposed }
+  /// Whether sums are K × Cout.
+  private var isTransposed: Bool { reading == .depthwise || reading == .stripped }
+  private var partialsCount: Int { sumsInPlace ? 0 : slices.count * partialCount }
 
-  /// The floats of workspace that a run needs: a sum for each slice, and each worker's tile.
+  /// The floats of workspace that a run needs: zeros for padding, a sum for each slice, and each worker's
+  /// memory.
   public func workspaceCount(_ parallelism: Parallelism) -> Int {
-    slices.count * partialCount + tileCount * parallelism.threadCount
+    zerosCount + partialsCount + scratchPerWorker * parallelism.threadCount
   }
 
   /// Computes dWeight from x and dy, which have the geometry's input and output shape.
@@ -95,65 +159,26 @@ public struct ConvolutionWeightGradient: Sendable {
     _ x: UnsafePointer<Float>, dy: UnsafePointer<Float>, into dWeight: UnsafeMutablePointer<Float>,
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
-    let tiles = scratch + slices.count * partialCount
-    let work = slices.rows * geometry.weightCount
-    parallelism.forEach(slices.count * blocks.count, work: work) { task, worker in
-      let (slice, block) = task.quotientAndRemainder(dividingBy: blocks.count)
-      let sum = scratch + slice * partialCount
-      if geometry.isDepthwise {
-        depthwise(slices[slice], blocks[block], x, dy, into: sum)
-      } else {
-        product(
-          slices[slice], blocks[block], x, dy, into: sum, columns: tiles + worker * tileCount)
+    scratch.update(repeating: 0, count: zerosCount)
+    let sums = scratch + zerosCount
+    let workers = sums + partialsCount
+    let work = batch * geometry.outputPositions * geometry.weightCount
+    parallelism.forEach(slices.count * units.count, work: work) { task, worker in
+      let (slice, unit) = task.quotientAndRemainder(dividingBy: units.count)
+      let sum = sumsInPlace ? dWeight : sums + slice * partialCount
+      let memory = workers + worker * scratchPerWorker
+      switch reading {
+      case .depthwise: depthwise(slices[slice], x, dy, into: sum)
+      case .stripped: stripped(slices[slice], x, dy, into: sum, memory)
+      case .gathered: gathered(slices[slice], x, dy, into: sum, memory)
+      case .direct, .copied:
+        product(slices[slice], units[unit], x, dy, into: sum, zeros: scratch, memory)
       }
     }
-    addSlices(scratch, into: dWeight)
+    if !sumsInPlace { addSlices(sums, into: dWeight) }
   }
 
-  private func product(
-    _ rows: Range<Int>, _ block: Block, _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
-    into sum: UnsafeMutablePointer<Float>, columns: UnsafeMutablePointer<Float>
-  ) {
-    let outputs = geometry.outputChannelsPerGroup
-    let k = geometry.reductionLength
-    let width = block.window.columnCount
-    for group in 0..<geometry.groups {
-      let source = x + group * geometry.inputChannelsPerGroup
-      var first = rows.lowerBound
-      while first < rows.upperBound {
-        let count = min(tileRows, rows.upperBound - first)
-        // A pointwise convolution's columns are x itself.
-        var b = source + first * geometry.inputChannels
-        if !geometry.isPointwise {
-          withUnsafePointer(to: block.window.leaf) {
-            loops.gather(columns, source, $0, first, count)
-          }
-          b = UnsafePointer(columns)
-        }
-        // M = Cout/G, N = the block's columns, K = the tile's rows.
-        gemm(
-          true, false, m: outputs, n: width, k: count, alpha: 1,
-          a: dy + first * geometry.outputChannels + group * outputs, lda: geometry.outputChannels,
-          b: b, ldb: geometry.isPointwise ? geometry.inputChannels : width,
-          beta: first == rows.lowerBound ? 0 : 1,
-          c: sum + group * outputs * k + block.firstColumn, ldc: k)
-        first += count
-      }
-    }
-  }
-
-  /// Sums as taps × channels; `addSlices` turns them round.
-  private func depthwise(
-    _ rows: Range<Int>, _ block: Block, _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
-    into sum: UnsafeMutablePointer<Float>
-  ) {
-    sum.update(repeating: 0, count: geometry.weightCount)
-    withUnsafePointer(to: block.window.leaf) {
-      loops.depthwiseWeight(
-        sum, x, dy + rows.lowerBound * geometry.outputChannels, $0, rows.lowerBound, rows.count)
-    }
-  }
-
+  /// Adds the slices' sums in order, and turns round what is transposed.
   private func addSlices(
     _ sums: UnsafeMutablePointer<Float>, into dWeight: UnsafeMutablePointer<Float>
   ) {
@@ -161,7 +186,7 @@ public struct ConvolutionWeightGradient: Sendable {
     for slice in 1..<max(slices.count, 1) {
       loops.add(sums, sums, sums + slice * partialCount, count)
     }
-    if geometry.isDepthwise {
+    if isTransposed {
       let channels = geometry.outputChannels
       loops.transpose(dWeight, count / channels, sums, channels, count / channels, channels)
     } else {

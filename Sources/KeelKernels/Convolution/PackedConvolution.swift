@@ -13,9 +13,25 @@ package protocol PackedConvolution: Sendable {
   func run(
     _ x: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism)
+
+  /// Computes y with a weight that is used once: packs it into `packed`, or reads it where it lies.
+  func run(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, packed: UnsafeMutablePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism)
 }
 
 extension PackedConvolution {
+  package func run(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, packed: UnsafeMutablePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    pack(weight, into: packed)
+    run(
+      x, packed: packed, into: y, epilogue: epilogue, scratch: scratch, parallelism: parallelism)
+  }
+
   /// The same on spans that have been checked.
   internal func runPacked(
     _ x: Span<Float>, _ packedWeight: Span<Float>, _ epilogue: EpilogueOperands,

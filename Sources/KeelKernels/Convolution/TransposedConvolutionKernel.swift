@@ -18,6 +18,8 @@ public struct TransposedConvolutionKernel: Sendable {
   /// The number of images.
   public let batch: Int
   private let method: ConvolutionMethod
+  /// The way that reads a weight where it lies, where packing it would take longer.
+  private let unpacked: IndirectProduct?
 
   /// Prepares a transposed convolution.
   /// - Throws: `KeelError` of kind `shape` for a batch below 1.
@@ -31,14 +33,19 @@ public struct TransposedConvolutionKernel: Sendable {
           batch: batch, channels: geometry.inputChannels, taps: geometry.tapCount,
           phases: WindowPhase.inputGradient(
             geometry, channels: geometry.outputChannels, joinsRuns: false)))
+      unpacked = nil
     } else {
-      method = .windowed(
-        WindowedProduct(
+      func product(weightTaps: Int?) -> IndirectProduct {
+        IndirectProduct(
           batch: batch, groups: geometry.groups, inputsPerGroup: geometry.outputChannelsPerGroup,
           outputsPerGroup: geometry.inputChannelsPerGroup, sourceStride: geometry.outputChannels,
           phases: WindowPhase.inputGradient(
-            geometry, channels: geometry.outputChannelsPerGroup, joinsRuns: true),
-          readsSource: true))
+            geometry, channels: geometry.outputChannelsPerGroup, joinsRuns: false),
+          weightTaps: weightTaps)
+      }
+      method = .indirect(product(weightTaps: nil))
+      let unpacked = product(weightTaps: geometry.tapCount)
+      self.unpacked = unpacked.readsWeight ? unpacked : nil
     }
   }
 
@@ -47,7 +54,7 @@ public struct TransposedConvolutionKernel: Sendable {
 
   /// The floats of workspace that a run needs with a number of threads.
   public func workspaceCount(_ parallelism: Parallelism) -> Int {
-    method.scratchPerWorker * parallelism.threadCount
+    max(method.scratchPerWorker, unpacked?.scratchPerWorker ?? 0) * parallelism.threadCount
   }
 
   /// Packs a weight of the geometry's `weightShape` into the form that runs take. Worth keeping while
@@ -99,10 +106,38 @@ extension TransposedConvolutionKernel: PackedConvolution {
   package func pack(
     _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>
   ) {
+    pack(weight, into: packed, .serial)
+  }
+
+  private func pack(
+    _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>,
+    _ parallelism: Parallelism
+  ) {
     switch method {
-    case .windowed(let product):
-      product.packInputGradient(weight, geometry: geometry, into: packed)
+    case .indirect(let product):
+      product.packInputGradient(
+        weight, taps: geometry.tapCount, into: packed, parallelism: parallelism)
     case .depthwise(let product): product.pack(weight, into: packed)
+    case .windowed: preconditionFailure("transposed convolutions are not gathered")
+    }
+  }
+
+  package func run(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, packed: UnsafeMutablePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    if let unpacked {
+      // Writes the zeros that stand for padding.
+      unpacked.packInputGradient(
+        weight, taps: geometry.tapCount, into: packed, parallelism: parallelism)
+      unpacked.run(
+        source: x, packed: packed, weight: weight, into: y, epilogue: epilogue, scratch: scratch,
+        parallelism: parallelism)
+    } else {
+      pack(weight, into: packed, parallelism)
+      run(
+        x, packed: packed, into: y, epilogue: epilogue, scratch: scratch, parallelism: parallelism)
     }
   }
 

@@ -63,7 +63,7 @@ internal final class Window: @unchecked Sendable {
       }
     }
     let count = starts.count
-    runs = .allocate(capacity: max(5 * count, 1))
+    runs = .allocate(capacity: max(6 * count, 1))
     for (i, run) in starts.enumerated() {
       let tap = run.tap
       (runs + i).initialize(to: tap.z)
@@ -72,6 +72,7 @@ internal final class Window: @unchecked Sendable {
       (runs + 3 * count + i).initialize(to: run.count)
       (runs + 4 * count + i).initialize(
         to: ((tap.z * source.y + tap.y) * source.x + tap.x) * sourceStride)
+      (runs + 5 * count + i).initialize(to: tap.number)
     }
     leaf = KeelWindow(
       sourceDepth: source.z, sourceHeight: source.y, sourceWidth: source.x,
@@ -83,6 +84,21 @@ internal final class Window: @unchecked Sendable {
   }
 
   deinit { runs.deallocate() }
+
+  /// The number of each run's first tap.
+  var runNumbers: UnsafePointer<Int> { UnsafePointer(runs + 5 * leaf.runCount) }
+  /// Whether source and grid are images, not volumes.
+  var isFlat: Bool { leaf.sourceDepth == 1 && leaf.gridDepth == 1 && taps.allSatisfy { $0.z == 0 } }
+
+  /// The same window on a source of one plane without padding, with runs joined.
+  func moved(taps offsets: [(y: Int, x: Int)], height: Int, width: Int) -> Window {
+    let moved = zip(taps, offsets).map { Tap(z: 0, y: $1.y, x: $1.x, number: $0.number) }
+    return Window(
+      source: Extents(z: 1, y: height, x: width), sourceStride: leaf.sourceStride,
+      channels: leaf.channels,
+      grid: Extents(z: leaf.gridDepth, y: leaf.gridHeight, x: leaf.gridWidth),
+      step: Extents(z: leaf.stepZ, y: leaf.stepY, x: leaf.stepX), taps: moved, joinsRuns: true)
+  }
 
   /// The window of a forward convolution or pooling over one group's channels.
   /// - Parameter rows: some of the kD·kH rows of the kernel; all where nil.

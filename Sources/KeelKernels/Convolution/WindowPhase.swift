@@ -35,6 +35,19 @@ internal struct WindowPhase: Sendable {
   /// Output pixels from one grid position of a row to the next.
   var pixelStep: Int { step.x }
 
+  /// The grid positions of a piece of a line, counted over lines of the largest grid of several phases; nil
+  /// where this phase has none.
+  func positions(line: Int, of lines: Window.Extents, piece: Range<Int>) -> Range<Int>? {
+    let leaf = window.leaf
+    let (plane, y) = line.quotientAndRemainder(dividingBy: lines.y)
+    let (image, z) = plane.quotientAndRemainder(dividingBy: lines.z)
+    guard y < leaf.gridHeight, z < leaf.gridDepth, piece.lowerBound < leaf.gridWidth else {
+      return nil
+    }
+    let first = ((image * leaf.gridDepth + z) * leaf.gridHeight + y) * leaf.gridWidth
+    return first + piece.lowerBound..<first + min(piece.upperBound, leaf.gridWidth)
+  }
+
   /// Calls `body` for each piece of a row of the grid among some positions, with the output pixel of the
   /// piece's first position; the next ones lie `pixelStep` apart.
   func forEachRow(of positions: Range<Int>, _ body: (_ positions: Range<Int>, _ pixel: Int) -> Void)
@@ -48,17 +61,17 @@ internal struct WindowPhase: Sendable {
     }
   }
 
-  /// Copies the rows of a tile to the pixels that some grid positions make.
-  func scatter(
-    _ tile: UnsafePointer<Float>, rows: Range<Int>, columns: Range<Int>, stride: Int,
-    to y: UnsafeMutablePointer<Float>
+  /// Writes the addresses of the output pixels of some grid positions, in an output whose pixels have
+  /// `stride` floats.
+  func locate(
+    _ positions: Range<Int>, in y: UnsafeMutablePointer<Float>, stride: Int,
+    _ table: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>
   ) {
-    forEachRow(of: rows) { positions, pixel in
-      for (i, position) in positions.enumerated() {
-        (y + (pixel + i * pixelStep) * stride + columns.lowerBound).update(
-          from: tile + (position - rows.lowerBound) * stride + columns.lowerBound,
-          count: columns.count)
-      }
+    var entry = table
+    forEachRow(of: positions) { positions, pixel in
+      let first = y + pixel * stride
+      for i in 0..<positions.count { entry[i] = first + i * pixelStep * stride }
+      entry += positions.count
     }
   }
 

@@ -19,31 +19,4 @@ extension WindowedProduct {
       }
     }
   }
-
-  /// Packs a convolution's weight for its input gradient: row (tap, o) of B holds weight[o, tap, ·].
-  func packInputGradient(
-    _ weight: UnsafePointer<Float>, geometry: ConvolutionGeometry,
-    into packed: UnsafeMutablePointer<Float>
-  ) {
-    let taps = geometry.tapCount
-    let inputs = geometry.inputChannelsPerGroup
-    let outputs = geometry.outputChannelsPerGroup
-    for phase in phases {
-      let product = phase.product
-      for group in 0..<groups where !phase.geometry.window.taps.isEmpty {
-        let target = packed + phase.packedOffset + group * product.packedCount
-        for panel in 0..<product.panelCount {
-          let columns = product.columns(ofPanel: panel)
-          var row = target + columns.lowerBound * product.k
-          for tap in phase.geometry.window.taps {
-            for output in group * outputs..<(group + 1) * outputs {
-              let source = weight + (output * taps + tap.number) * inputs + columns.lowerBound
-              row.update(from: source, count: columns.count)
-              row += columns.count
-            }
-          }
-        }
-      }
-    }
-  }
 }

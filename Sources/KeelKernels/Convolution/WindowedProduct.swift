@@ -1,7 +1,7 @@
 internal import CKeelLoops
 internal import KeelTensor
 
-/// The engine behind im2col convolutions and transposed ones: for each tile of output pixels,
+/// The engine behind im2col convolutions: for each tile of output pixels,
 /// gather the windows into a block that stays in L2, multiply it with the packed weight, finish the
 /// tile (bias, residual, activation) before it leaves the cache. The whole column matrix never exists.
 ///
@@ -60,10 +60,7 @@ internal struct WindowedProduct: Sendable {
     }
     packedCount = offset
     scratchPerWorker =
-      phases.map { phase in
-        let finished = phase.geometry.isWhole ? 0 : phase.tiles.largest * groups * outputsPerGroup
-        return Self.gatheredCount(phase) + (finished + 15) / 16 * 16
-      }.max() ?? 0
+      phases.map { Self.gatheredCount($0) }.max() ?? 0
   }
 
   /// The floats of a gathered tile, rounded up to a cache line.
@@ -74,8 +71,7 @@ internal struct WindowedProduct: Sendable {
   /// The floats of the packed weight.
   let packedCount: Int
 
-  /// The floats of scratch memory for one worker: the gathered tile, and the finished tile where pixels
-  /// of the result do not follow each other. Kept, because runs need it and must not allocate.
+  /// The floats of scratch memory for one worker: the gathered tile. Kept, because runs need it and must not allocate.
   let scratchPerWorker: Int
 
   /// Computes every pixel of the result.
@@ -92,18 +88,13 @@ internal struct WindowedProduct: Sendable {
         let first = part * phase.panelsPerTask
         let panels = first..<min(first + phase.panelsPerTask, phase.product.panelCount)
         let memory = scratch + worker * scratchPerWorker
-        if phase.geometry.isWhole {
-          runWhole(
-            phase, phase.tiles[tile], panels, source, packed, y, epilogue, columns: memory)
-        } else {
-          runScattered(phase, phase.tiles[tile], panels, source, packed, y, epilogue, memory)
-        }
+        run(phase, phase.tiles[tile], panels, source, packed, y, epilogue, columns: memory)
       }
     }
   }
 
-  /// A tile whose rows are rows of the result.
-  private func runWhole(
+  /// One tile.
+  private func run(
     _ phase: Phase, _ rows: Range<Int>, _ panels: Range<Int>, _ source: UnsafePointer<Float>,
     _ packed: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands,
     columns: UnsafeMutablePointer<Float>
@@ -120,33 +111,6 @@ internal struct WindowedProduct: Sendable {
     }
   }
 
-  /// A tile whose rows are pixels that lie apart: multiplied in scratch memory, then copied out.
-  private func runScattered(
-    _ phase: Phase, _ rows: Range<Int>, _ panels: Range<Int>, _ source: UnsafePointer<Float>,
-    _ packed: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands,
-    _ memory: UnsafeMutablePointer<Float>
-  ) {
-    let stride = groups * outputsPerGroup
-    let hasTaps = !phase.geometry.window.taps.isEmpty
-    let finished = memory + Self.gatheredCount(phase)
-    let low = phase.product.columns(ofPanel: panels.lowerBound).lowerBound
-    let high = phase.product.columns(ofPanel: panels.upperBound - 1).upperBound
-    for group in 0..<groups {
-      let base = group * outputsPerGroup
-      if hasTaps {
-        multiply(
-          phase, rows, panels, group, source, packed, into: finished + base, columns: memory)
-      } else {
-        for row in 0..<rows.count {
-          (finished + row * stride + base + low).update(repeating: 0, count: high - low)
-        }
-      }
-      let columns = base + low..<base + high
-      phase.geometry.scatter(finished, rows: rows, columns: columns, stride: stride, to: y)
-      epilogue.apply(to: y, of: phase.geometry, rows: rows, columns: columns, stride: stride)
-    }
-  }
-
   private func multiply(
     _ phase: Phase, _ rows: Range<Int>, _ panels: Range<Int>, _ group: Int,
     _ source: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
@@ -158,7 +122,7 @@ internal struct WindowedProduct: Sendable {
       a += rows.lowerBound * sourceStride
     } else {
       withUnsafePointer(to: phase.geometry.window.leaf) {
-        loops.gather(columns, a, $0, rows.lowerBound, rows.count)
+        loops.gather(columns, phase.product.k, a, $0, rows.lowerBound, rows.count)
       }
       a = UnsafePointer(columns)
       lda = phase.product.k

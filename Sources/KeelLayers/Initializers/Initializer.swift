@@ -1,3 +1,4 @@
+import KeelGraph
 import KeelTensor
 
 /// How a weight is filled before training.
@@ -104,6 +105,20 @@ public struct XavierUniform: Initializer, Hashable {
   }
 }
 
+/// Fills normally with mean 0 and one deviation, whatever the weight's size.
+public struct NormalInitializer: Initializer, Hashable {
+  /// The deviation.
+  public var deviation: Double
+
+  /// Makes the initializer.
+  public init(deviation: Double) { self.deviation = deviation }
+
+  /// A new weight.
+  public func tensor(_ shape: Shape, using source: inout RandomSource) -> Tensor {
+    Tensor(normal: shape, deviation: deviation, using: &source)
+  }
+}
+
 /// Fills with one value.
 public struct ConstantInitializer: Initializer, Hashable {
   /// The value.
@@ -132,4 +147,9 @@ extension Initializer where Self == KaimingNormal {
 internal func standardBias(_ shape: Shape, fanIn: Int, using source: inout RandomSource) -> Tensor {
   let bound = 1 / Double(max(fanIn, 1)).squareRoot()
   return Tensor(uniform: shape, from: -bound, to: bound, using: &source)
+}
+
+extension Parameter {
+  /// Fills with zeros: biases of networks that do not start from PyTorch's usual ones.
+  internal func fillWithZeros() { value = Tensor(zeros: shape) }
 }

@@ -1,0 +1,140 @@
+internal import CKeelLoops
+internal import KeelTensor
+
+/// What a task of the weight's gradient does.
+extension ConvolutionWeightGradient {
+  /// The columns of a panel of a run's sum.
+  private func columns(ofPanel panel: Int) -> Range<Int> {
+    let vectors = panels[panel]
+    return vectors.lowerBound * loops.width..<min(vectors.upperBound * loops.width, columnsPerRun)
+  }
+
+  /// Writes the addresses of `count` rows of dy.
+  private func locate(
+    _ dy: UnsafePointer<Float>, _ first: Int, _ count: Int,
+    _ table: UnsafeMutablePointer<UnsafePointer<Float>?>
+  ) {
+    for i in 0..<count { table[i] = dy + (first + i) * geometry.outputChannels }
+  }
+
+  /// The runs × panels of a unit, chunk by chunk: floats of dy against vectors of x.
+  func product(
+    _ rows: Range<Int>, _ unit: Range<Int>, _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
+    into sum: UnsafeMutablePointer<Float>, zeros: UnsafePointer<Float>,
+    _ memory: UnsafeMutablePointer<Float>
+  ) {
+    let outputs = geometry.outputChannelsPerGroup
+    let k = geometry.reductionLength
+    let gradients = AddressTable(memory, rows: 0).sources
+    let pixels = AddressTable(memory + Self.tableCount, rows: 0).sources
+    let copy = memory + 2 * Self.tableCount
+    var first = rows.lowerBound
+    while first < rows.upperBound {
+      let count = min(Self.chunk, rows.upperBound - first)
+      locate(dy, first, count, gradients)
+      var located = -1
+      for part in unit {
+        let (run, panel) = part.quotientAndRemainder(dividingBy: panels.count)
+        let columns = columns(ofPanel: panel)
+        for group in 0..<geometry.groups {
+          if run != located || reading == .copied {
+            withUnsafePointer(to: window.leaf) {
+              loops.locate(pixels, count, x, zeros, $0, run, 1, first, count)
+            }
+            located = run
+          }
+          var offset = group * geometry.inputChannelsPerGroup + columns.lowerBound
+          if reading == .copied {
+            let stride = panels[panel].count * loops.width
+            loops.copyRows(copy, stride, pixels, offset, count, columns.count)
+            for row in 0..<count { pixels[row] = UnsafePointer(copy + row * stride) }
+            offset = 0
+          }
+          loops.windowGradient(
+            sum + group * outputs * k + run * columnsPerRun + columns.lowerBound, k, gradients,
+            group * outputs, pixels, offset, count, outputs, columns.count,
+            first == rows.lowerBound ? 0 : 1)
+        }
+      }
+      first += count
+    }
+  }
+
+  /// Blocks of a strip: floats of x against vectors of dy. The sum is K × Cout.
+  func stripped(
+    _ blocks: Range<Int>, _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
+    into sum: UnsafeMutablePointer<Float>, _ memory: UnsafeMutablePointer<Float>
+  ) {
+    guard let strip else { return }
+    let outputs = geometry.outputChannels
+    let runs = strip.window.leaf.runCount
+    let depth = geometry.reductionLength / runs
+    let gradients = AddressTable(memory, rows: 0).sources
+    let windows = AddressTable(memory + Self.tableCount, rows: 0).sources
+    let copy = memory + Self.tableCount * (1 + runs)
+    for number in blocks {
+      let block = strip.block(number)
+      let count = block.count
+      strip.locate(windows, block, source: x, in: copy)
+      locate(dy, strip.positions(block).lowerBound, count, gradients)
+      for run in 0..<runs {
+        for panel in 0..<panels.count {
+          let columns = columns(ofPanel: panel)
+          loops.windowGradient(
+            sum + run * depth * outputs + columns.lowerBound, outputs, windows + run * count, 0,
+            gradients, columns.lowerBound, count, depth, columns.count,
+            number == blocks.lowerBound ? 0 : 1)
+        }
+      }
+    }
+  }
+
+  /// Whole windows, chunk by chunk.
+  func gathered(
+    _ rows: Range<Int>, _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
+    into sum: UnsafeMutablePointer<Float>, _ memory: UnsafeMutablePointer<Float>
+  ) {
+    let outputs = geometry.outputChannelsPerGroup
+    let k = geometry.reductionLength
+    let gradients = AddressTable(memory, rows: 0).sources
+    let table = AddressTable(memory + Self.tableCount, rows: 0).sources
+    let windows = memory + 2 * Self.tableCount
+    let stride = panels.rows * loops.width
+    let chunk = Self.gatheredRows(panels)
+    for row in 0..<chunk {
+      table[row] = UnsafePointer(windows + row * stride)
+      // The end of the last vector is never stored, but must be numbers that take no extra time.
+      (windows + row * stride + k).update(repeating: 0, count: stride - k)
+    }
+    for group in 0..<geometry.groups {
+      var first = rows.lowerBound
+      while first < rows.upperBound {
+        let count = min(chunk, rows.upperBound - first)
+        locate(dy, first, count, gradients)
+        withUnsafePointer(to: window.leaf) {
+          loops.gather(
+            windows, stride, x + group * geometry.inputChannelsPerGroup, $0, first, count)
+        }
+        for panel in 0..<panels.count {
+          let columns = columns(ofPanel: panel)
+          loops.windowGradient(
+            sum + group * outputs * k + columns.lowerBound, k, gradients, group * outputs, table,
+            columns.lowerBound, count, outputs, columns.count, first == rows.lowerBound ? 0 : 1)
+        }
+        first += count
+      }
+    }
+  }
+
+  /// Sums as taps × channels.
+  func depthwise(
+    _ rows: Range<Int>, _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
+    into sum: UnsafeMutablePointer<Float>
+  ) {
+    sum.update(repeating: 0, count: geometry.weightCount)
+    withUnsafePointer(to: window.leaf) {
+      loops.depthwiseWeight(
+        sum, x, dy + rows.lowerBound * geometry.outputChannels, $0, rows.lowerBound, rows.count)
+    }
+  }
+}
