@@ -36,6 +36,7 @@ void fail(const char *what, long size, const char *how);
 void testElementwise(void);
 void testNormalization(void);
 void testWindows(void);
+void testWindowProducts(void);
 void testPooling(void);
 void testProducts(void);
 void testOptimizers(void);

@@ -1,4 +1,4 @@
-/* Sliding windows: gathering and depthwise sums. */
+/* Sliding windows: gathering, locating and depthwise sums. */
 #include "check.h"
 
 enum { BATCH = 2, TAPS = 18 };
@@ -52,12 +52,26 @@ static void testWindow(long channels) {
         products[t * channels + k] += x * dy[p * channels + k];
       }
     }
-  ENTRY(gather)(columns, source, &c.w, first, count);
+  ENTRY(gather)(columns, TAPS * channels, source, &c.w, first, count);
   expect("gather", channels, columns, gathered, count * TAPS * channels, 0);
-  ENTRY(depthwise)(y, source, weight, &c.w, first, count);
+  /* Row by row of the grid. */
+  for (long p = 0, next; p < count; p = next) {
+    next = p + 6 - (first + p) % 6 < count ? p + 6 - (first + p) % 6 : count;
+    ENTRY(depthwise)(y + p * channels, channels, source, weight, &c.w, first + p, next - p);
+  }
   expect("depthwise", channels, y, sums, count * channels, 4e-6);
   ENTRY(depthwiseWeight)(dWeight, source, dy, &c.w, first, count);
   expect("depthwiseWeight", channels, dWeight, products, TAPS * channels, 8e-6);
+
+  const float *table[TAPS * 64], *zeros = weight;
+  const long firstRun = 4, runs = TAPS - firstRun;
+  ENTRY(locate)(table, 64, source, zeros, &c.w, firstRun, runs, first, count);
+  for (long r = 0; r < runs; r++)
+    for (long p = 0; p < count; p++) {
+      long pixel = pixelOf(&c, first + p, firstRun + r);
+      if (table[r * 64 + p] != (pixel < 0 ? zeros : source + pixel * stride))
+        fail("locate", channels, "another place");
+    }
   release();
 }
 
