@@ -2,7 +2,10 @@
 # Sees to what Keel needs beside a Swift toolchain: pkg-config, OpenBLAS, LAPACKE, make.
 # Installs what is missing where that needs no question (root, or sudo without a password);
 # otherwise prints the one line to run and exits with 1.
+# With "arm64" also to what Scripts/check-arm64.sh needs: an emulator and glibc for arm64.
 set -euo pipefail
+
+extra=${1:-}
 
 has_library() { # pkg-config name, Debian package
   if command -v pkg-config >/dev/null && pkg-config --exists "$1"; then return 0; fi
@@ -16,6 +19,9 @@ find_missing() {
   command -v pkg-config >/dev/null || missing+=(pkg-config)
   has_library openblas libopenblas-dev || missing+=(libopenblas-dev)
   has_library lapacke liblapacke-dev || missing+=(liblapacke-dev)
+  [ "$extra" = arm64 ] || return 0
+  command -v qemu-aarch64-static >/dev/null || missing+=(qemu-user-static)
+  [ -f /usr/aarch64-linux-gnu/lib/Scrt1.o ] || missing+=(libc6-dev-arm64-cross)
 }
 
 if ! command -v swift >/dev/null; then

@@ -169,7 +169,6 @@ INLINE Vector hardSwishOf(Vector x, KeelActivation f) {
   return atLeast(x, -3) * unitRamp(x);
 }
 INLINE Vector clipOf(Vector x, KeelActivation f) { return atMost(atLeast(x, f.a), f.b); }
-INLINE Vector exponentialOf(Vector x, KeelActivation f) { (void)f; return exponential(x); }
 
 /* dy·f′, from v = y. */
 INLINE Vector reluSlope(Vector dy, Vector v, KeelActivation f) {
@@ -263,7 +262,6 @@ static void activate(float *y, const float *x, long count, KeelActivation f) {
     case KEEL_HARD_SIGMOID: APPLY(hardSigmoid)
     case KEEL_HARD_SWISH: APPLY(hardSwish)
     case KEEL_CLIP: APPLY(clip)
-    case KEEL_EXPONENTIAL: APPLY(exponential)
   }
 }
 #undef APPLY

@@ -113,21 +113,6 @@ static void accumulate(double *restrict to, const float *restrict from, long cha
   for (long c = 0; c < channels; c++) to[c] += from[c];
 }
 
-static void sumRows(const float *x, long rows, long channels, float *sum) {
-  long c = 0;
-#define BODY(T)                                                                     \
-  T s0 = SPLAT(T, 0), s1 = s0;                                                      \
-  long r = 0;                                                                       \
-  for (; r + 2 <= rows; r += 2) {                                                   \
-    s0 += LOAD(T, x + r * channels + c);                                            \
-    s1 += LOAD(T, x + (r + 1) * channels + c);                                      \
-  }                                                                                 \
-  if (r < rows) s0 += LOAD(T, x + r * channels + c);                                \
-  STORE(T, sum + c, s0 + s1);
-  CHANNELS(BODY)
-#undef BODY
-}
-
 INLINE void normalizeRow(float *y, const float *x, long channels, const float *pivot,
                          const float *scale, const float *shift, const float *residual, int relu) {
   long c = 0;
@@ -305,9 +290,22 @@ static void scaleFloats(float *target, const float *source, float value, long ch
 #undef BODY
 }
 
+static void addScaledFloats(float *target, const float *source, float value, long channels) {
+  long c = 0;
+#define BODY(T) STORE(T, target + c, LOAD(T, target + c) + SPLAT(T, value) * LOAD(T, source + c));
+  CHANNELS(BODY)
+#undef BODY
+}
+
 #include "optimizers.h"
 #include "activations.h"
+#include "elementwise.h"
+#include "arithmetic.h"
+#include "reductions.h"
+#include "softmax.h"
+#include "losses.h"
 #include "windows.h"
+#include "pooling.h"
 #include "products.h"
 #include "depthwise.h"
 
@@ -319,10 +317,23 @@ const KeelLoops KEEL_TABLE = {
     .add = add,
     .activate = activate,
     .activateGradient = activateGradient,
+    .arithmetic = arithmetic,
+    .arithmeticGradient = arithmeticGradient,
+    .elementwise = elementwise,
+    .parametricReLU = parametricReLU,
+    .parametricReLUGradient = parametricReLUGradient,
+    .dropout = dropout,
+    .foldRows = foldRows,
+    .squareRows = squareRows,
+    .foldFloats = foldFloats,
+    .foldTables = foldTables,
+    .foldRow = foldRow,
+    .foldShortRows = foldShortRows,
+    .extremeGradient = extremeGradient,
+    .expand = expand,
     .moments = moments,
     .mergeMoments = mergeMoments,
     .accumulate = accumulate,
-    .sumRows = sumRows,
     .normalize = normalize,
     .normalizeReduce = normalizeReduce,
     .normalizeGradient = normalizeGradient,
@@ -336,15 +347,30 @@ const KeelLoops KEEL_TABLE = {
     .depthwise = depthwise,
     .depthwiseWeight = depthwiseWeight,
     .poolMaximum = poolMaximum,
+    .poolMaximumIndices = poolMaximumIndices,
     .poolAverage = poolAverage,
+    .poolNorm = poolNorm,
     .poolMaximumGradient = poolMaximumGradient,
     .poolAverageGradient = poolAverageGradient,
+    .poolNormGradient = poolNormGradient,
     .fewRows = fewRows,
     .transpose = transpose,
     .scale = scaleFloats,
+    .addScaled = addScaledFloats,
     .sgd = sgd,
     .adam = adam,
     .rmsProp = rmsProp,
     .clip = clip,
     .squareSum = squareSum,
+    .logSumExp = logSumExp,
+    .softmax = softmax,
+    .softmaxGradient = softmaxGradient,
+    .scaledSoftmax = scaledSoftmax,
+    .entropy = entropy,
+    .entropyGradient = entropyGradient,
+    .pointLoss = pointLoss,
+    .pointLossGradient = pointLossGradient,
+    .sumFloats = sumFloats,
+    .targetLoss = targetLoss,
+    .subtractTargets = subtractTargets,
 };

@@ -6,14 +6,14 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Times a network with its batch norms as they are and folded.",
     discussion: """
-      NETWORK is a built-in network with random weights and statistics: digits (the demo's, \
-      8×8×1) or resnet18 (224×224×3).
+      NETWORK is a built-in network (`keel summary` lists them) with random weights and statistics.
 
         keel bench resnet18 --batch 1 --threads 2
         keel bench digits --batch 64 --json
       """)
 
-  @Argument(help: "digits or resnet18.") var network: BuiltInNetwork
+  @Argument(help: "A built-in network.", transform: BuiltInNetwork.named)
+  var network: BuiltInNetwork
   @Option(help: "Images in a batch.") var batch = 1
   @Option(help: "Threads (default: what this process may use).") var threads: Int?
   @Option(help: "Interleaved pairs of runs.") var rounds = 30
@@ -47,7 +47,7 @@ struct Bench: ParsableCommand {
     Terminal.complainAboutSettings()
     let threads = Parallelism(threads: threads).threadCount
     var source = RandomSource(seed: seed)
-    let graph = try network.graph(using: &source)
+    let graph = try network.graphWithStatistics(using: &source)
     let (folded, report) = try graph.folded()
     let shape = Shape([batch] + network.imageShape.extents)
     let comparison = try FoldComparison(graph, folded, shape: shape, threads: threads)
@@ -62,7 +62,8 @@ struct Bench: ParsableCommand {
       )
     }
     let times = try comparison.time(rounds: rounds)
-    let multiplyAdds = network.multiplyAdds(of: graph)
+    let image = Shape([1] + network.imageShape.extents)
+    let multiplyAdds = try GraphSummary(graph, inputShapes: ["x": image]).multiplyAdds
     let result = Result(
       network: network.rawValue, batch: batch, threads: threads, rounds: rounds,
       vectorLevel: VectorLevel.current.name, blasCore: BLASInfo.coreName,

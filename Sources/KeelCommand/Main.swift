@@ -18,7 +18,7 @@ struct KeelCommand: ParsableCommand {
       cannot be read.
       """,
     version: "0.1.0",
-    subcommands: [Demo.self, Bench.self, Doctor.self])
+    subcommands: [Demo.self, Summary.self, Bench.self, Doctor.self])
 
   static func main() {
     let level = KeelEnvironment.current.logLevel.flatMap { Logger.Level(rawValue: $0.lowercased()) }

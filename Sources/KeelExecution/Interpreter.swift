@@ -50,10 +50,9 @@ public struct Interpreter: Sendable {
         values[node.outputs[0].index] = try operands[0].reshaped(to: shapes[0])
         continue
       }
-      let results = try run(node, operands, shapes)
-      for (output, result) in zip(node.outputs, results) {
-        values[output.index] = .float32(result)
-      }
+      let types = node.outputs.map { graph.type(of: $0).elementType }
+      let results = try run(node, operands, types, shapes)
+      for (output, result) in zip(node.outputs, results) { values[output.index] = result }
     }
     var results = Results()
     for output in graph.outputs { results.outputs[output.name] = values[output.value.index]! }
@@ -64,24 +63,33 @@ public struct Interpreter: Sendable {
   }
 
   private func run(
-    _ node: Node, _ operands: [TensorValue], _ shapes: [Shape]
-  ) throws(KeelError) -> [Tensor] {
+    _ node: Node, _ operands: [TensorValue], _ types: [ElementType], _ shapes: [Shape]
+  ) throws(KeelError) -> [TensorValue] {
     let kernel = try KernelRequest(
       node: node, inputs: operands.map(\.shape), outputs: shapes, parallelism: parallelism
     ).prepare()
-    let results = shapes.map { Tensor(zeros: $0) }
+    let results = zip(types, shapes).map { TensorValue(zeros: $0, $1) }
     let scratch = Tensor(zeros: [max(kernel.scratchCount, 1)])
     defer { withExtendedLifetime((operands, results, scratch)) {} }
     try kernel.run(
       Operands(
         inputs: operands.map(\.address),
-        outputs: results.map { UnsafeMutableRawPointer($0.unsafeBase) },
+        outputs: results.map(\.address),
         scratch: scratch.unsafeBase), parallelism)
     return results
   }
 }
 
 extension TensorValue {
+  /// Makes a tensor of zeros (of false).
+  fileprivate init(zeros type: ElementType, _ shape: Shape) {
+    switch type {
+    case .float32: self = .float32(DenseArray(zeros: shape))
+    case .int64: self = .int64(DenseArray(zeros: shape))
+    case .bool: self = .bool(DenseArray(repeating: false, shape: shape))
+    }
+  }
+
   /// The same elements, of whatever type, under another shape.
   fileprivate func reshaped(to shape: Shape) throws(KeelError) -> TensorValue {
     switch self {
@@ -91,7 +99,8 @@ extension TensorValue {
     }
   }
 
-  /// The address of the first element, valid while the value is alive; only read.
+  /// The address of the first element, valid while the value is alive. Operands are only read, results
+  /// written before anyone else holds them.
   fileprivate var address: UnsafeMutableRawPointer {
     switch self {
     case .float32(let tensor): UnsafeMutableRawPointer(tensor.unsafeBase)

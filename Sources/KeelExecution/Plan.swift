@@ -106,13 +106,18 @@ public struct Plan: Sendable {
   public func makeWorkspace() -> Workspace { Workspace(self) }
 
   /// Runs the graph on a workspace's inputs.
-  /// - Throws: `KeelError` of kind `value` for operands that an operation cannot take, such as a label
-  ///   out of range; the workspace's outputs are then undefined, and no update is made.
+  /// - Throws: `KeelError` of kind `graph` where dropout has got no seed yet; of kind `value` for operands
+  ///   that an operation cannot take, such as a label out of range; the workspace's outputs are then
+  ///   undefined, and no update is made.
   /// - Precondition: the workspace is this plan's.
   public func run(_ workspace: Workspace) throws(KeelError) {
     precondition(
       workspace.plan.identity === identity,
       "workspace: expected one that this plan made, found another plan's")
+    if let name = workspace.missingSeeds.min() {
+      throw KeelError(
+        .graph, at: "input \(name)", expected: "a seed, which dropout draws from", found: "none")
+    }
     for index in steps.indices { try runStep(index, workspace) }
     workspace.applyUpdates()
   }

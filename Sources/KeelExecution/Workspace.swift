@@ -9,9 +9,12 @@ public final class Workspace {
   internal let plan: Plan
   private let memory: UnsafeMutableRawPointer
   internal let operands: [Operands]
+  /// Seeds that have not been given yet: dropout without one would drop the same elements every time.
+  internal private(set) var missingSeeds: Set<String>
 
   internal init(_ plan: Plan) {
     self.plan = plan
+    missingSeeds = plan.graph.seedNames
     let memory = UnsafeMutableRawPointer.allocate(
       byteCount: max(plan.workspaceByteCount, 64), alignment: 64)
     memory.initializeMemory(as: UInt8.self, repeating: 0, count: plan.workspaceByteCount)
@@ -43,6 +46,7 @@ public final class Workspace {
     case .int64(let tensor): copy(tensor, to: port)
     case .bool(let tensor): copy(tensor, to: port)
     }
+    missingSeeds.remove(name)
   }
 
   /// Calls a closure with a Float input's memory, to be filled without a copy.

@@ -2,7 +2,8 @@ import KeelTensor
 
 extension Graph {
   /// The graph for inference: batch norms that use the statistics of the batch use their running
-  /// statistics instead, and updates are gone, with every node that only they needed.
+  /// statistics instead, dropout is gone, with the input of its seed, and updates are gone, with every
+  /// node that only they needed.
   ///
   /// A batch norm's running statistics are those that its moments update.
   /// - Throws: `KeelError` of kind `graph` for a batch norm whose moments update nothing, or feed
@@ -31,11 +32,12 @@ extension Graph {
         inputs: [node.inputs[0]] + statistics + node.inputs.dropFirst(), outputs: [node.outputs[0]],
         label: node.label)
     }
+    editor.removeDropout()
     return try editor.finish()
   }
 
   /// The graph for training: batch norms with running statistics use those of the batch and update the
-  /// running ones.
+  /// running ones. Dropout that an inference form has lost does not come back.
   ///
   /// - Parameters:
   ///   - momentum: the weight of the new value in the running statistics.

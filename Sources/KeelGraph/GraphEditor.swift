@@ -58,6 +58,11 @@ public struct GraphEditor {
     graph.types[value.index] = ValueType(shape: tensor.shape)
   }
 
+  /// Takes away an input that nothing takes any more.
+  public mutating func removeInput(_ value: ValueID) {
+    graph.inputs.removeAll { $0.value == value }
+  }
+
   /// The weight behind a value, if it is one.
   public func weight(_ value: ValueID) -> Graph.Weight? {
     weightPositions[value].map { graph.weights[$0] }

@@ -88,11 +88,28 @@ internal struct OperandCheck {
 
   func convolution(_ geometry: ConvolutionGeometry, _ end: Epilogue) throws(KeelError) -> ValueType
   {
+    try product(
+      from: geometry.inputShape(batch: 1), weight: geometry.weightShape,
+      to: geometry.outputShape(batch: 1), end)
+  }
+
+  func transposedConvolution(
+    _ geometry: ConvolutionGeometry, _ end: Epilogue
+  ) throws(KeelError) -> ValueType {
+    try product(
+      from: geometry.outputShape(batch: 1), weight: geometry.weightShape,
+      to: geometry.inputShape(batch: 1), end)
+  }
+
+  /// Input, weight and the operands of an epilogue.
+  private func product(
+    from input: Shape, weight: Shape, to output: Shape, _ end: Epilogue
+  ) throws(KeelError) -> ValueType {
     try count(2 + (end.hasBias ? 1 : 0) + (end.hasResidual ? 1 : 0))
-    try image(0, like: geometry.inputShape(batch: 1), "input")
-    try equal(1, ValueType(shape: geometry.weightShape), "weight")
-    let result = image(geometry.outputShape(batch: 1))
-    try epilogue(end, from: 2, result: result, channels: .fixed(geometry.outputChannels))
+    try image(0, like: input, "input")
+    try equal(1, ValueType(shape: weight), "weight")
+    let result = image(output)
+    try epilogue(end, from: 2, result: result, channels: .fixed(output.channelCount))
     return result
   }
 
@@ -189,10 +206,5 @@ internal struct OperandCheck {
       throw fail("as many elements as in \(inputs[0])", found: result.description)
     }
     return result
-  }
-
-  func crossEntropy() throws(KeelError) {
-    let logits = try matrix(0, "logits")
-    try equal(1, ValueType(.int64, [logits.extents[0]]), "labels")
   }
 }

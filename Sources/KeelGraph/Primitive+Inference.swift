@@ -11,11 +11,8 @@ extension Primitive {
     switch self {
     case .convolution(let geometry, let epilogue):
       return [try check.convolution(geometry, epilogue)]
-    case .convolutionInputGradient(let geometry):
-      try check.count(2)
-      try check.image(0, like: geometry.outputShape(batch: 1), "gradient")
-      try check.equal(1, ValueType(shape: geometry.weightShape), "weight")
-      return [check.image(geometry.inputShape(batch: 1))]
+    case .transposedConvolution(let geometry, let epilogue):
+      return [try check.transposedConvolution(geometry, epilogue)]
     case .convolutionWeightGradient(let geometry):
       try check.count(2)
       try check.image(0, like: geometry.inputShape(batch: 1), "input")
@@ -46,53 +43,38 @@ extension Primitive {
     case .activationGradient(let activation):
       try activation.validate(at: place)
       return [try check.pair()]
-    case .add: return [try check.pair()]
-    case .channelSum:
-      try check.count(1)
-      try check.floats(0, "input")
-      try check.require(inputs[0].rank >= 1, 0, "at least one axis")
-      return [ValueType([inputs[0].extents[inputs[0].rank - 1]])]
-    case .pooling(let geometry):
-      try check.count(1)
-      try check.image(0, like: geometry.inputShape(batch: 1), "input")
-      return [check.image(geometry.outputShape(batch: 1))]
-    case .poolingGradient(let geometry):
-      try check.count(geometry.kind == .maximum ? 2 : 1)
-      try check.image(0, like: geometry.outputShape(batch: 1), "gradient")
-      if geometry.kind == .maximum {
-        try check.image(1, like: geometry.inputShape(batch: 1), "input")
-        try check.sameBatch()
-      }
-      return [check.image(geometry.inputShape(batch: 1))]
-    case .globalAveragePooling:
-      try check.count(1)
-      try check.floats(0, "input")
-      try check.require(inputs[0].rank == 4, 0, "N×H×W×C")
-      return [ValueType([inputs[0].extents[0], inputs[0].extents[3]])]
-    case .globalAveragePoolingGradient(let height, let width):
-      try check.count(1)
-      let dy = try check.matrix(0, "gradient")
-      let result = ValueType([dy.extents[0], .fixed(height), .fixed(width), dy.extents[1]])
-      try check.positive(result)
-      return [result]
+    case .pooling(let geometry): return [try check.pooling(geometry)]
+    case .maxPoolingWithIndices(let geometry): return try check.poolingWithIndices(geometry)
+    case .poolingGradient(let geometry): return [try check.poolingGradient(geometry)]
+    case .movement(let movement): return [try check.movement(movement)]
+    case .movementGradient(let movement, let extents):
+      return [try check.movementGradient(movement, extents)]
+    case .concatenation(let axis): return [try check.concatenation(axis)]
+    case .transpose(let permutation): return [try check.transpose(permutation)]
     case .reshape(let extents): return [try check.reshape(extents)]
-    case .softmax:
+    case .softmax, .logSoftmax:
       try check.count(1)
-      _ = try check.matrix(0, "logits")
-      return [inputs[0]]
-    case .softmaxCrossEntropy:
+      return [try check.rows(0, "logits")]
+    case .softmaxGradient, .logSoftmaxGradient:
       try check.count(2)
-      try check.crossEntropy()
-      return [ValueType([])]
-    case .softmaxCrossEntropyGradient:
-      try check.count(3)
-      try check.crossEntropy()
-      try check.equal(2, ValueType([]), "loss gradient")
-      return [inputs[0]]
+      let dy = try check.rows(0, "gradient")
+      try check.equal(1, dy, "result")
+      return [dy]
+    case .loss(let loss): return [try check.loss(loss)]
+    case .lossGradient(let loss): return try check.lossGradient(loss)
     case .fill(_, let extents):
       try check.count(0)
       try check.positive(ValueType(extents))
       return [ValueType(extents)]
+    case .arithmetic: return [try check.arithmetic()]
+    case .arithmeticGradient: return [try check.arithmeticGradient()]
+    case .elementwise: return [try check.one()]
+    case .reduction(let reduction): return [try check.reduction(reduction)]
+    case .extremeGradient(let reduction): return [try check.extremeGradient(reduction)]
+    case .expand(let extents, _): return [try check.expand(extents)]
+    case .parametricReLU: return [try check.parametricReLU()]
+    case .parametricReLUGradient: return try check.parametricReLUGradient()
+    case .dropout(let dropout): return [try check.dropout(dropout)]
     }
   }
 }

@@ -8,8 +8,10 @@ import KeelTensor
 public enum Primitive: Hashable, Sendable {
   /// (x, weight, bias?, residual?) → y: a convolution and its epilogue.
   case convolution(ConvolutionGeometry, Epilogue)
-  /// (dy, weight) → dx.
-  case convolutionInputGradient(ConvolutionGeometry)
+  /// (x, weight, bias?, residual?) → y: the transposed convolution and its epilogue. The geometry is that of
+  /// the convolution whose input gradient it is: x has its output's shape, y its input's, the weight its
+  /// weight's. Bare, it is that gradient: (dy, weight) → dx.
+  case transposedConvolution(ConvolutionGeometry, Epilogue)
   /// (x, dy) → dWeight.
   case convolutionWeightGradient(ConvolutionGeometry)
 
@@ -35,30 +37,67 @@ public enum Primitive: Hashable, Sendable {
   /// (dy, v) → dx = dy·f′, with v the forward result y or the argument x: what the activation's
   /// `gradientOperand` says. Where f is flat (a clipped or inactive element) dx is 0, whatever dy is.
   case activationGradient(Activation)
-  /// (a, b) → a + b, of equal shapes.
-  case add
-  /// x → the sum over all axes but the last.
-  case channelSum
 
   /// x → y.
   case pooling(PoolingGeometry)
-  /// (dy, x) → dx for maximum, dy → dx for average.
+  /// (dy, x) → dx for maximum, dy → dx for average, (dy, x, y) → dx for L2.
   case poolingGradient(PoolingGeometry)
-  /// x N×H×W×C → N×C: the mean over positions.
-  case globalAveragePooling
-  /// dy N×C → dx N×H×W×C.
-  case globalAveragePoolingGradient(height: Int, width: Int)
+  /// x → (y, indices int64): max pooling and, for each element of y, the position of the maximum within
+  /// its image, counted in row-major order over the spatial axes: (k·H + i)·W + j.
+  case maxPoolingWithIndices(PoolingGeometry)
+
+  /// x → y: slices, paddings and resizings, one along each axis. Axes of open extent stay whole.
+  case movement(Movement)
+  /// dy → dx of these extents: the movement turned round. A constant of a padding has no part in it.
+  case movementGradient(Movement, [Extent])
+  /// (a, b, …) → the operands one after another along an axis.
+  case concatenation(axis: Int)
+  /// x → y, whose axis k is axis permutation[k] of x.
+  case transpose(permutation: [Int])
 
   /// x → the same elements under other extents.
   case reshape([Extent])
-  /// x → softmax along the last axis.
+  /// x → p = e^x/Σ e^x along the last axis, with the largest x subtracted first. A row that holds NaN or
+  /// +∞, or −∞ alone, is NaN throughout; −∞ among others is 0.
   case softmax
-  /// (logits N×K, labels N) → the mean over samples of −log softmax(logits)[label].
-  case softmaxCrossEntropy
-  /// (logits, labels, dLoss) → dLogits.
-  case softmaxCrossEntropyGradient
+  /// (dy, p) → dx = p·(dy − Σ dy·p), from the result p.
+  case softmaxGradient
+  /// x → ℓ = x − log Σ e^x along the last axis, as `softmax`.
+  case logSoftmax
+  /// (dy, ℓ) → dx = dy − e^ℓ·Σ dy, from the result ℓ.
+  case logSoftmaxGradient
+  /// The operands and the result are those of the loss's kind and reduction.
+  case loss(Loss)
+  /// (the operands of the loss…, dLoss) → the gradient of the first operand; of both sides for ranking and
+  /// consensus. dLoss has the shape of the loss's result.
+  case lossGradient(Loss)
   /// () → a tensor of one value.
   case fill(Float, [Extent])
+
+  /// (a, b) → a ∘ b, broadcast as NumPy does: extents are aligned at the last axis, and an extent of 1, or
+  /// one that is not there, takes that of the other operand, be it open or known.
+  case arithmetic(Arithmetic)
+  /// (dy, a, b) → what of dy goes to one of the operands, in dy's shape, which is that of a ∘ b.
+  case arithmeticGradient(ArithmeticGradient)
+  /// x → f(x).
+  case elementwise(ElementwiseFunction)
+  /// x → the sum, mean, extreme or norm along some axes.
+  case reduction(Reduction)
+  /// (dy, x) → dx of a maximum or minimum: dy at the first extreme in row-major order (the first NaN, if
+  /// there is one), else 0. dy is as the reduction's result.
+  case extremeGradient(Reduction)
+  /// x → x broadcast to other extents, each copy divided by the number of copies where `divides` is true:
+  /// the adjoint of the sum, and of the mean.
+  case expand([Extent], divides: Bool = false)
+  /// (x, slope) → x for x > 0, otherwise slope·x; slope has one element, or one per channel
+  /// (He et al. 2015, 1502.01852).
+  case parametricReLU
+  /// (dy, x, slope) → (dx, dSlope).
+  case parametricReLUGradient
+  /// (x, seed) → x·m/(1 − p), with m 0 with probability p and otherwise 1; seed is an int64 scalar. Its own
+  /// gradient: (dy, seed) → dx. Elements are multiplied by 0, so that NaN stays NaN
+  /// (Srivastava et al. 2014).
+  case dropout(DropoutMask)
 }
 
 extension Primitive {
@@ -67,7 +106,9 @@ extension Primitive {
     switch self {
     case .convolution(let geometry, let epilogue):
       (geometry.isDepthwise ? "depthwise convolution" : "convolution") + Self.suffix(epilogue)
-    case .convolutionInputGradient: "convolution input gradient"
+    case .transposedConvolution(let geometry, let epilogue):
+      (geometry.isDepthwise ? "depthwise transposed" : "transposed") + " convolution"
+        + Self.suffix(epilogue)
     case .convolutionWeightGradient: "convolution weight gradient"
     case .linear(let epilogue): "linear" + Self.suffix(epilogue)
     case .linearInputGradient: "linear input gradient"
@@ -77,17 +118,30 @@ extension Primitive {
     case .runningStatistics: "running statistics"
     case .activation(let activation): activation.name
     case .activationGradient(let activation): "\(activation.name) gradient"
-    case .add: "add"
-    case .channelSum: "channel sum"
-    case .pooling(let geometry): geometry.kind == .maximum ? "max pooling" : "average pooling"
+    case .pooling(let geometry): geometry.kind.name
+    case .maxPoolingWithIndices: "max pooling with indices"
     case .poolingGradient: "pooling gradient"
-    case .globalAveragePooling: "global average pooling"
-    case .globalAveragePoolingGradient: "global average pooling gradient"
+    case .movement(let movement): movement.name
+    case .movementGradient(let movement, _): "\(movement.name) gradient"
+    case .concatenation: "concatenation"
+    case .transpose: "transpose"
     case .reshape: "reshape"
     case .softmax: "softmax"
-    case .softmaxCrossEntropy: "softmax cross-entropy"
-    case .softmaxCrossEntropyGradient: "softmax cross-entropy gradient"
+    case .softmaxGradient: "softmax gradient"
+    case .logSoftmax: "log-softmax"
+    case .logSoftmaxGradient: "log-softmax gradient"
+    case .loss(let loss): "\(loss.name) loss"
+    case .lossGradient(let loss): "\(loss.name) loss gradient"
     case .fill: "fill"
+    case .arithmetic(let operation): operation.rawValue
+    case .arithmeticGradient(let operand): "\(operand.rawValue) gradient"
+    case .elementwise(let function): function.name
+    case .reduction(let reduction): "\(reduction.kind.name) reduction"
+    case .extremeGradient(let reduction): "\(reduction.kind.name) reduction gradient"
+    case .expand: "expand"
+    case .parametricReLU: "PReLU"
+    case .parametricReLUGradient: "PReLU gradient"
+    case .dropout: "dropout"
     }
   }
 
@@ -100,7 +154,9 @@ extension Primitive {
   /// The epilogue, of the operations that have one.
   public var epilogue: Epilogue? {
     switch self {
-    case .convolution(_, let epilogue), .linear(let epilogue): epilogue
+    case .convolution(_, let epilogue), .transposedConvolution(_, let epilogue),
+      .linear(let epilogue):
+      epilogue
     case .normalization(let normalization): normalization.epilogue
     default: nil
     }
@@ -110,6 +166,8 @@ extension Primitive {
   public func replacingEpilogue(_ epilogue: Epilogue) -> Primitive? {
     switch self {
     case .convolution(let geometry, _): return .convolution(geometry, epilogue)
+    case .transposedConvolution(let geometry, _):
+      return .transposedConvolution(geometry, epilogue)
     case .linear: return .linear(epilogue)
     case .normalization(var normalization):
       normalization.epilogue = epilogue
@@ -124,7 +182,8 @@ extension Primitive {
     case .normalization(let n): n.statistics == .current ? 2 : 1
     case .normalizationGradient(let n):
       1 + (n.hasAffine ? 2 : 0) + (n.epilogue.hasResidual ? 1 : 0)
-    case .runningStatistics: 2
+    case .runningStatistics, .parametricReLUGradient, .maxPoolingWithIndices: 2
+    case .lossGradient(let loss): loss.gradientCount
     default: 1
     }
   }

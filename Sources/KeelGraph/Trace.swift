@@ -8,9 +8,9 @@ import KeelTensor
 public final class Trace {
   /// What the graph is for.
   public enum Mode: Hashable, Sendable {
-    /// Batch norms use the statistics of the batch and update the running ones.
+    /// Batch norms use the statistics of the batch and update the running ones; there is dropout.
     case training
-    /// Batch norms use the running statistics.
+    /// Batch norms use the running statistics; there is no dropout.
     case inference
   }
 
@@ -22,6 +22,8 @@ public final class Trace {
   private var values: [ObjectIdentifier: ValueID] = [:]
   private var names: [ObjectIdentifier: String] = [:]
   private var lastLabel = "the input"
+  private var seedVariable: Variable?
+  private var streamCount = 0
 
   /// Starts a trace.
   /// - Parameter model: what holds the parameters; their places in it give their paths.
@@ -42,6 +44,21 @@ public final class Trace {
       }
     }
     return Variable(trace: self, value: builder.input(name, type))
+  }
+
+  /// The seed of all that is random in a run: the input `Graph.seedName`, an int64 scalar, made when it is
+  /// first asked for.
+  public func seed() -> Variable {
+    if let seedVariable { return seedVariable }
+    let variable = input(Graph.seedName, ValueType(.int64, []))
+    seedVariable = variable
+    return variable
+  }
+
+  /// A number that no other random operation of this trace has.
+  public func nextStream() -> Int {
+    defer { streamCount += 1 }
+    return streamCount
   }
 
   /// The variable that stands for a parameter.

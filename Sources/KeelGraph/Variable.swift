@@ -15,17 +15,6 @@ public struct Variable {
   /// The type; nil after an error.
   public var type: ValueType? { value.map { trace.type(of: $0) } }
 
-  /// The sum of two variables of one shape.
-  public static func + (left: Variable, right: Variable) -> Variable {
-    left.trace.apply(.add, [left, right])[0]
-  }
-
-  /// Softmax along the last axis of a matrix.
-  public func softmax() -> Variable { trace.apply(.softmax, [self])[0] }
-
-  /// The mean over the positions of N×H×W×C: N×C.
-  public func globalAveragePooled() -> Variable { trace.apply(.globalAveragePooling, [self])[0] }
-
   /// The same elements as a matrix: the first axis stays, the others become one (channels last, so in
   /// the order H, W, C).
   public func flattened() -> Variable {
@@ -40,39 +29,5 @@ public struct Variable {
     }
     let count = tail.reduce(1) { $0 * $1! }
     return trace.apply(.reshape([type.extents[0], .fixed(count)]), [self])[0]
-  }
-
-  /// The mean softmax cross-entropy of logits N×K with labels N.
-  public func softmaxCrossEntropy(labels: Variable) -> Variable {
-    trace.apply(.softmaxCrossEntropy, [self, labels])[0]
-  }
-
-  /// Pools N×H×W×C; `geometry` is given the input's height, width and channels.
-  public func pooled(
-    _ geometry: (_ height: Int, _ width: Int, _ channels: Int, _ place: String) throws(KeelError)
-      -> PoolingGeometry
-  ) -> Variable {
-    let place = "pooling after \(trace.lastLayer)"
-    guard let image = imageExtents(at: place) else { return trace.nothing() }
-    do {
-      return trace.apply(
-        .pooling(try geometry(image.height, image.width, image.channels, place)), [self])[0]
-    } catch {
-      trace.fail(error)
-      return trace.nothing()
-    }
-  }
-
-  /// Height, width and channels of an image variable; otherwise keeps an error and returns nil.
-  public func imageExtents(at place: String) -> (height: Int, width: Int, channels: Int)? {
-    guard let type else { return nil }
-    guard type.rank == 4, let h = type.extents[1].fixedValue, let w = type.extents[2].fixedValue,
-      let c = type.extents[3].fixedValue
-    else {
-      trace.fail(
-        KeelError(.shape, at: place, expected: "N×H×W×C of known H, W, C", found: "\(type)"))
-      return nil
-    }
-    return (h, w, c)
   }
 }

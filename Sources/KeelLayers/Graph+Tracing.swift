@@ -23,23 +23,30 @@ extension Graph {
     self = try trace.finish()
   }
 
-  /// Records a classifier with its loss: inputs `x` and `labels` (int64, one per sample), outputs `y`
-  /// (the logits) and `loss` (the mean softmax cross-entropy); batch norms use the statistics of the
-  /// batch and update the running ones.
+  /// Records a model with its loss: inputs `x` and `labels`, outputs `y` (the model's result) and `loss`;
+  /// batch norms use the statistics of the batch and update the running ones.
   ///
   /// - Parameters:
-  ///   - model: what to record; its result is N×K logits.
+  ///   - model: what to record.
   ///   - input: the extents of `x`, such as `[.batch, 8, 8, 1]`.
-  /// - Throws: the first `KeelError` that a layer met; it names the layer.
-  public static func trainingGraph<Model: Layer>(of model: Model, input: [Extent])
-    throws(KeelError) -> Graph
-  {
+  ///   - loss: a loss of the result and one other operand, which is the input `labels`: int64 with an
+  ///     extent for each row of the result's classes, or float32 of the result's shape.
+  /// - Throws: the first `KeelError` that a layer met; it names the layer. Of kind `argument` for a loss
+  ///   that takes other operands: record such a one with a `Trace`.
+  public static func trainingGraph<Model: Layer>(
+    of model: Model, input: [Extent], loss: Loss = Loss(.crossEntropy())
+  ) throws(KeelError) -> Graph {
+    guard loss.operandCount == 2 else {
+      throw KeelError(
+        .argument, at: "loss", expected: "one of a prediction and a target",
+        found: "\(loss.name) of \(loss.operandCount) operands")
+    }
     let trace = Trace(model: model, mode: .training)
-    let x = trace.input("x", ValueType(input))
-    let labels = trace.input("labels", ValueType(.int64, [input.first ?? .batch]))
-    let logits = model(x)
-    trace.output("y", logits)
-    trace.output("loss", logits.softmaxCrossEntropy(labels: labels))
+    let y = model(trace.input("x", ValueType(input)))
+    let extents = y.type?.extents ?? [.batch]
+    let type = loss.takesLabels ? ValueType(.int64, Array(extents.dropLast())) : ValueType(extents)
+    trace.output("y", y)
+    trace.output("loss", y.loss(loss, trace.input("labels", type)))
     return try trace.finish()
   }
 }

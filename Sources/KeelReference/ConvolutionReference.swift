@@ -7,7 +7,7 @@ import KeelTensor
 /// walk the same taps:
 ///
 /// - forward: y[o] += Σ_c weight[o, u, v, c]·x[q·Cin/G + c],
-/// - input gradient (scatter): dx[q·Cin/G + c] += dy[o]·weight[o, u, v, c],
+/// - transposed, which is the input gradient (scatter): dx[q·Cin/G + c] += dy[o]·weight[o, u, v, c],
 /// - weight gradient: dWeight[o, u, v, c] += dy[o]·x[q·Cin/G + c],
 ///
 /// each for all o, with q = ⌊o / (Cout/G)⌋.
@@ -32,7 +32,7 @@ internal enum ConvolutionReference {
   }
 
   /// dy, weight → dx.
-  static func inputGradient(
+  static func transposed(
     _ dy: DoubleTensor, _ weight: DoubleTensor, _ geometry: ConvolutionGeometry
   ) -> DoubleTensor {
     let batch = dy.shape[0]

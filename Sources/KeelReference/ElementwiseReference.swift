@@ -1,5 +1,11 @@
 import KeelTensor
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Activations, sums and what else looks at one element at a time.
 internal enum ElementwiseReference {
   /// f(x).
@@ -57,4 +63,31 @@ internal enum ElementwiseReference {
       }
     }
   }
+
+  /// f(x).
+  static func applied(_ x: DoubleTensor, _ function: ElementwiseFunction) -> DoubleTensor {
+    DoubleTensor(uninitialized: x.shape) { y in
+      for i in y.indices { y[i] = value(function, x[flat: i]) }
+    }
+  }
+
+  private static func value(_ function: ElementwiseFunction, _ x: Double) -> Double {
+    switch function {
+    case .negate: -x
+    case .absolute: abs(x)
+    case .exponential: exp(x)
+    case .logarithm: log(x)
+    case .squareRoot: x.squareRoot()
+    case .reciprocal: 1 / x
+    case .square: x * x
+    case .sign: x > 0 ? 1 : x < 0 ? -1 : 0
+    case .errorFunction: erf(x)
+    }
+  }
+
+  /// aᵇ.
+  static func power(_ a: Double, _ b: Double) -> Double { pow(a, b) }
+
+  /// log x.
+  static func logarithm(_ x: Double) -> Double { log(x) }
 }

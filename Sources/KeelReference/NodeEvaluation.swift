@@ -13,8 +13,9 @@ internal struct NodeEvaluation {
     case .convolution(let geometry, let epilogue):
       let y = ConvolutionReference.forward(real(0), real(1), geometry)
       return [.real(finished(y, epilogue, from: 2))]
-    case .convolutionInputGradient(let geometry):
-      return [.real(ConvolutionReference.inputGradient(real(0), real(1), geometry))]
+    case .transposedConvolution(let geometry, let epilogue):
+      let y = ConvolutionReference.transposed(real(0), real(1), geometry)
+      return [.real(finished(y, epilogue, from: 2))]
     case .convolutionWeightGradient(let geometry):
       return [.real(ConvolutionReference.weightGradient(real(0), real(1), geometry))]
     case .linear(let epilogue):
@@ -30,35 +31,41 @@ internal struct NodeEvaluation {
       return [.real(ElementwiseReference.activated(real(0), activation))]
     case .activationGradient(let activation):
       return [.real(ElementwiseReference.activationGradient(real(0), from: real(1), activation))]
-    case .add: return [.real(ElementwiseReference.sum(real(0), real(1)))]
-    case .channelSum: return [.real(ElementwiseReference.channelSum(real(0)))]
     case .pooling(let geometry): return [.real(PoolingReference.forward(real(0), geometry))]
+    case .maxPoolingWithIndices(let geometry):
+      return [
+        .real(PoolingReference.forward(real(0), geometry)),
+        .int64(PoolingReference.indices(real(0), geometry)),
+      ]
     case .poolingGradient(let geometry):
-      switch geometry.kind {
-      case .maximum:
-        return [.real(PoolingReference.maximumGradient(real(0), x: real(1), geometry))]
-      case .average(let countsPadding):
-        return [
-          .real(
-            PoolingReference.averageGradient(real(0), geometry, countsPadding: countsPadding))
-        ]
-      }
-    case .globalAveragePooling: return [.real(PoolingReference.globalAverage(real(0)))]
-    case .globalAveragePoolingGradient(let height, let width):
-      return [.real(PoolingReference.globalAverageGradient(real(0), height, width))]
+      return [
+        .real(
+          PoolingReference.gradient(
+            real(0), x: geometry.kind.isAverage ? nil : real(1),
+            y: geometry.kind == .l2 ? real(2) : nil, geometry))
+      ]
+    case .movement(let movement):
+      return [.real(MovementReference.forward(real(0), movement))]
+    case .movementGradient(let movement, let extents):
+      let shape = try ValueType(extents).shape(binding: symbols)
+      return [.real(MovementReference.gradient(real(0), movement, input: shape))]
+    case .concatenation(let axis):
+      return [.real(MovementReference.concatenation(operands.indices.map { real($0) }, axis))]
+    case .transpose(let permutation):
+      return [.real(MovementReference.transposed(real(0), permutation))]
     case .reshape(let extents): return [try reshaped(to: extents)]
     case .softmax: return [.real(LossReference.softmax(real(0)))]
-    case .softmaxCrossEntropy:
-      let labels = try checkedLabels()
-      return [.real(LossReference.crossEntropy(real(0), labels))]
-    case .softmaxCrossEntropyGradient:
-      let labels = try checkedLabels()
-      return [
-        .real(LossReference.crossEntropyGradient(real(0), labels, dLoss: real(2)[flat: 0]))
-      ]
+    case .logSoftmax: return [.real(LossReference.logSoftmax(real(0)))]
+    case .softmaxGradient: return [.real(LossReference.softmaxGradient(real(0), real(1)))]
+    case .logSoftmaxGradient: return [.real(LossReference.logSoftmaxGradient(real(0), real(1)))]
+    case .loss(let loss): return try self.loss(loss)
+    case .lossGradient(let loss): return try lossGradient(loss)
     case .fill(let value, let extents):
       let shape = try ValueType(extents).shape(binding: symbols)
       return [.real(DoubleTensor(repeating: Double(value), shape: shape))]
+    case .arithmetic, .arithmeticGradient, .elementwise, .reduction, .extremeGradient, .expand,
+      .parametricReLU, .parametricReLUGradient, .dropout:
+      return try arithmetic().map(ReferenceValue.real)
     }
   }
 
@@ -92,19 +99,5 @@ internal struct NodeEvaluation {
     case .real(let tensor): return .real(try tensor.reshaped(to: shape))
     case .int64(let tensor): return .int64(try tensor.reshaped(to: shape))
     }
-  }
-
-  /// The labels of a cross-entropy, operand 1, each checked against the classes of operand 0.
-  private func checkedLabels() throws(KeelError) -> [Int] {
-    guard case .int64(let labels) = operands[1] else {
-      preconditionFailure("\(node.label): expected integer labels, found reals")
-    }
-    let classes = operands[0].shape[1]
-    for (index, label) in labels.elements.enumerated() where label < 0 || label >= classes {
-      throw KeelError(
-        .value, at: node.label, expected: "labels from 0 to \(classes - 1)",
-        found: "\(label) at index \(index)")
-    }
-    return labels.elements.map(Int.init)
   }
 }

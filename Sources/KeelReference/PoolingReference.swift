@@ -7,15 +7,19 @@ internal enum PoolingReference {
     let batch = x.shape[0]
     return DoubleTensor(summing: geometry.outputShape(batch: batch)) { y in
       x.withPointer { x in
-        forEachWindow(geometry, batch) { output, inputs in
+        forEachWindow(geometry, batch) { output, inputs, counted in
           for c in 0..<geometry.channels {
             switch geometry.kind {
             case .maximum:
               y[output + c] = x[positionOfMaximum(x, c, inputs)]
-            case .average(let countsPadding):
+            case .average:
               var sum = 0.0
               for input in inputs { sum += x[input + c] }
-              y[output + c] = sum / divisor(geometry, inputs.count, countsPadding)
+              y[output + c] = sum / Double(counted)
+            case .l2:
+              var sum = 0.0
+              for input in inputs { sum += x[input + c] * x[input + c] }
+              y[output + c] = sum.squareRoot()
             }
           }
         }
@@ -23,66 +27,39 @@ internal enum PoolingReference {
     }
   }
 
-  /// dy, x → dx: each window's gradient goes to its maximum; overlapping windows add up.
-  static func maximumGradient(_ dy: DoubleTensor, x: DoubleTensor, _ geometry: PoolingGeometry)
-    -> DoubleTensor
-  {
-    let batch = dy.shape[0]
-    return DoubleTensor(summing: geometry.inputShape(batch: batch)) { dx in
-      withPointers(dy, x) { dy, x in
-        forEachWindow(geometry, batch) { output, inputs in
+  /// Where each maximum stands: its position within the image, the spatial axes in row-major order.
+  static func indices(_ x: DoubleTensor, _ geometry: PoolingGeometry) -> IndexTensor {
+    let batch = x.shape[0]
+    return IndexTensor(uninitialized: geometry.outputShape(batch: batch)) { result in
+      x.withPointer { x in
+        forEachWindow(geometry, batch) { output, inputs, _ in
           for c in 0..<geometry.channels {
-            dx[positionOfMaximum(x, c, inputs)] += dy[output + c]
+            let position = positionOfMaximum(x, c, inputs) / geometry.channels
+            result[output + c] = Int64(position % geometry.inputPositions)
           }
         }
       }
     }
   }
 
-  /// dy → dx: each window's gradient is spread evenly.
-  static func averageGradient(
-    _ dy: DoubleTensor, _ geometry: PoolingGeometry, countsPadding: Bool
+  /// dy, x, y → dx: a maximum gets its window's gradient, an average spreads it evenly, a norm in
+  /// proportion to x/y; overlapping windows add up.
+  static func gradient(
+    _ dy: DoubleTensor, x: DoubleTensor?, y: DoubleTensor?, _ geometry: PoolingGeometry
   ) -> DoubleTensor {
     let batch = dy.shape[0]
     return DoubleTensor(summing: geometry.inputShape(batch: batch)) { dx in
-      dy.withPointer { dy in
-        forEachWindow(geometry, batch) { output, inputs in
-          let divisor = divisor(geometry, inputs.count, countsPadding)
-          for input in inputs {
-            for c in 0..<geometry.channels { dx[input + c] += dy[output + c] / divisor }
-          }
-        }
-      }
-    }
-  }
-
-  /// x N×H×W×C → y N×C: the mean over H·W positions.
-  static func globalAverage(_ x: DoubleTensor) -> DoubleTensor {
-    let (batch, positions, channels) = (x.shape[0], x.shape[1] * x.shape[2], x.shape[3])
-    return DoubleTensor(summing: [batch, channels]) { y in
-      x.withPointer { x in
-        for n in 0..<batch {
-          for position in 0..<positions {
-            addProduct(1, x + (n * positions + position) * channels, to: y + n * channels, channels)
-          }
-        }
-        for i in 0..<batch * channels { y[i] /= Double(positions) }
-      }
-    }
-  }
-
-  /// dy N×C → dx N×H×W×C: dy / (H·W) at every position.
-  static func globalAverageGradient(_ dy: DoubleTensor, _ height: Int, _ width: Int)
-    -> DoubleTensor
-  {
-    let (batch, positions, channels) = (dy.shape[0], height * width, dy.shape[1])
-    return DoubleTensor(summing: [batch, height, width, channels]) { dx in
-      dy.withPointer { dy in
-        for n in 0..<batch {
-          for position in 0..<positions {
-            for c in 0..<channels {
-              dx[(n * positions + position) * channels + c] =
-                dy[n * channels + c] / Double(positions)
+      // An average has no x, and reads dy in its place without using it.
+      withPointers(dy, x ?? dy) { dy, x in
+        forEachWindow(geometry, batch) { output, inputs, counted in
+          for c in 0..<geometry.channels {
+            let g = dy[output + c]
+            switch geometry.kind {
+            case .maximum: dx[positionOfMaximum(x, c, inputs)] += g
+            case .average: for input in inputs { dx[input + c] += g / Double(counted) }
+            case .l2:
+              let norm = y![flat: output + c]
+              for input in inputs where norm != 0 { dx[input + c] += g * x[input + c] / norm }
             }
           }
         }
@@ -104,39 +81,58 @@ internal enum PoolingReference {
     return best
   }
 
-  private static func divisor(_ geometry: PoolingGeometry, _ count: Int, _ countsPadding: Bool)
-    -> Double
+  /// The input positions of one axis that an output position is made from, straight from the definition,
+  /// and how many positions an average divides by.
+  private static func taps(_ axis: PoolingAxis, _ output: Int, countsPadding: Bool)
+    -> (inside: [Int], counted: Int)
   {
-    Double(countsPadding ? geometry.tapCount : count)
+    guard let window = axis.window else {
+      // Input i is in the bin where [i, i + 1) meets [output, output + 1)·input/output.
+      let bin = (0..<axis.input).filter {
+        ($0 + 1) * axis.output > output * axis.input && $0 * axis.output < (output + 1) * axis.input
+      }
+      return (bin, bin.count)
+    }
+    let all = (0..<window.window).map {
+      output * window.stride + $0 * window.dilation - window.paddingBefore
+    }
+    let inside = all.filter { $0 >= 0 && $0 < axis.input }
+    let end = axis.input + window.paddingAfter - axis.roundedUp
+    return (inside, countsPadding ? all.filter { $0 < end }.count : inside.count)
   }
 
-  /// Calls a closure for each window with where channel 0 of its output stands, and channel 0 of each
-  /// of its inputs in row-major order, padding left out.
+  /// Calls a closure for each window with where channel 0 of its output stands, channel 0 of each of its
+  /// inputs in row-major order, padding left out, and what an average divides by.
   private static func forEachWindow(
-    _ geometry: PoolingGeometry, _ batch: Int, _ body: (_ output: Int, _ inputs: [Int]) -> Void
+    _ geometry: PoolingGeometry, _ batch: Int,
+    _ body: (_ output: Int, _ inputs: [Int], _ counted: Int) -> Void
   ) {
-    let (depth, height, width) = (geometry.depth, geometry.height, geometry.width)
-    let (planes, rows, columns) = (depth.insideTaps, height.insideTaps, width.insideTaps)
-    var output = 0
-    for n in 0..<batch {
-      for k in 0..<depth.output {
-        for i in 0..<height.output {
-          for j in 0..<width.output {
-            var inputs: [Int] = []
-            for (_, plane) in planes[k] {
-              for (_, row) in rows[i] {
-                for (_, column) in columns[j] {
-                  let input =
-                    ((n * depth.input + plane) * height.input + row) * width.input + column
-                  inputs.append(input * geometry.channels)
-                }
-              }
-            }
-            body(output, inputs)
-            output += geometry.channels
-          }
+    let countsPadding = geometry.kind == .average(countsPadding: true)
+    // The windows of one image: inputs as positions.
+    var windows: [(inputs: [Int], counted: Int)] = [([0], 1)]
+    for axis in geometry.axes {
+      let outputs = (0..<axis.output).map { taps(axis, $0, countsPadding: countsPadding) }
+      windows = windows.flatMap { window in
+        outputs.map { tap in
+          (
+            window.inputs.flatMap { outer in tap.inside.map { outer * axis.input + $0 } },
+            window.counted * tap.counted
+          )
         }
       }
     }
+    for n in 0..<batch {
+      for (position, window) in windows.enumerated() {
+        let inputs = window.inputs.map { (n * geometry.inputPositions + $0) * geometry.channels }
+        body((n * windows.count + position) * geometry.channels, inputs, window.counted)
+      }
+    }
+  }
+}
+
+extension PoolingGeometry.Kind {
+  /// Whether the gradient needs neither x nor y.
+  internal var isAverage: Bool {
+    if case .average = self { true } else { false }
   }
 }

@@ -26,6 +26,15 @@ public struct ConvolutionGeometry: Hashable, Sendable, SpatialGeometry {
     place: String = "convolution"
   ) throws(KeelError) {
     spatial = try SpatialAxes(axes, place: place)
+    try Self.checkChannels(inputChannels, outputChannels, groups: groups, place: place)
+    self.inputChannels = inputChannels
+    self.outputChannels = outputChannels
+    self.groups = groups
+  }
+
+  internal static func checkChannels(
+    _ inputChannels: Int, _ outputChannels: Int, groups: Int, place: String
+  ) throws(KeelError) {
     for (what, value) in [
       ("input channels", inputChannels), ("output channels", outputChannels), ("groups", groups),
     ] where value < 1 {
@@ -41,9 +50,6 @@ public struct ConvolutionGeometry: Hashable, Sendable, SpatialGeometry {
         .argument, at: place, expected: "groups that divide input and output channels",
         found: "\(groups) groups for \(inputChannels) and \(outputChannels) channels")
     }
-    self.inputChannels = inputChannels
-    self.outputChannels = outputChannels
-    self.groups = groups
   }
 
   /// Makes the geometry of images.

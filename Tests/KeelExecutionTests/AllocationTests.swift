@@ -44,8 +44,11 @@ struct AllocationTests {
     Case(name: "fused training", weights: .variable, batch: 64) {
       try PlanTests.residualNetwork(mode: .training, widths: widths).fused().graph.differentiated()
     },
+    Case(name: "every loss", weights: .variable, batch: 600) { try losses() },
     Case(name: "every operation", weights: .variable, batch: 8) { try everything() },
     Case(name: "every operation, large", weights: .variable, batch: 64) { try everything() },
+    Case(name: "transposed, training", weights: .variable, batch: 8) { try transposed() },
+    Case(name: "transposed, inference", weights: .constant, batch: 8) { try transposed() },
   ]
 
   @Test func theCounterCounts() {
@@ -77,6 +80,55 @@ struct AllocationTests {
     if threads == 1 { #expect(count == 0) }
   }
 
+  /// Transposed convolutions of images and volumes with their epilogues, and all gradients.
+  private static func transposed() throws -> Graph {
+    var writer = NetworkWriter(seed: 52)
+    let image = writer.builder.input("x", ValueType([8, 6, 6, 24]))
+    var x = try writer.transposedConvolution(
+      image,
+      .transposed(
+        inputs: [6, 6], inputChannels: 24, outputChannels: 18, kernel: [3, 3], stride: [2, 2],
+        padding: [1, 1], outputPadding: [1, 1], groups: 2), bias: true, label: "a")
+    let skip = writer.builder.input("skip", ValueType([8, 12, 12, 18]))
+    x = try writer.activation(.leakyReLU(), writer.add(x, skip))
+    x = try writer.transposedConvolution(
+      x,
+      .transposed(
+        inputs: [12, 12], inputChannels: 18, outputChannels: 18, kernel: [4, 4], stride: [2, 2],
+        padding: [1, 1], groups: 18), bias: true, label: "b")
+    x = try writer.builder.append(.reshape([8, 4, 6, 24, 18]), [x])[0]
+    x = try writer.transposedConvolution(
+      x,
+      .transposed(
+        inputs: [4, 6, 24], inputChannels: 18, outputChannels: 5, kernel: [3, 3, 2],
+        stride: [1, 1, 2], padding: [1, 1, 0]), bias: true, label: "c")
+    writer.builder.output("y", x)
+    let names = writer.builder.graph.weights.map(\.name) + ["x", "skip"]
+    return try writer.builder.finish().fused().graph.contracted("y", seed: 53)
+      .differentiated(contractedName, withRespectTo: .named(names))
+  }
+
+  /// The sum of all losses and its gradient.
+  private static func losses() throws -> Graph {
+    var writer = NetworkWriter(seed: 52)
+    let x = writer.builder.input("x", ValueType([.batch, 6]))
+    let labels = writer.builder.input("labels", ValueType(.int64, [.batch]))
+    let weights = writer.builder.weight("weights", writer.numbers([6]), role: .state)
+    let y = try writer.linear(x, 6, 6, bias: true, label: "a")
+    let target = try writer.builder.append(.softmax, [x])[0]
+    var sum: ValueID?
+    for kind in Loss.everyKind {
+      let loss = Loss(kind, hasWeights: Loss(kind).canHaveWeights)
+      var operands = [y, loss.takesLabels ? labels : target, weights]
+      if case .marginRanking = kind { operands[2] = target }
+      let value = try writer.builder.append(
+        .loss(loss), Array(operands.prefix(loss.operandCount)))[0]
+      sum = try sum.map { try writer.add($0, value) } ?? value
+    }
+    writer.builder.output("loss", sum!)
+    return try writer.builder.finish().differentiated()
+  }
+
   /// Depthwise, grouped, strided, padded and dilated convolutions, poolings, and all gradients.
   private static func everything() throws -> Graph {
     var writer = NetworkWriter(seed: 51)
@@ -97,7 +149,7 @@ struct AllocationTests {
       inputHeight: size.0, inputWidth: size.1, inputChannels: 26, outputChannels: 26,
       kernel: (5, 5), stride: (2, 2), padding: (2, 2), groups: 26)
     let branch = try writer.convolution(x, deep, label: "d")
-    for kind in [PoolingGeometry.Kind.maximum, .average(countsPadding: false)] {
+    for kind in [PoolingGeometry.Kind.maximum, .average(countsPadding: false), .l2] {
       let pooling = try PoolingGeometry(
         kind, inputHeight: size.0, inputWidth: size.1, channels: 26, window: (3, 3),
         stride: (1, 1), padding: (1, 1))
@@ -111,14 +163,14 @@ struct AllocationTests {
     x = try writer.builder.append(.normalization(normalization), [x])[0]
     var logits: [ValueID] = []
     for (value, name) in [(x, "x"), (branch, "branch")] {
-      let pooled = try writer.builder.append(.globalAveragePooling, [value])[0]
+      let pooled = try writer.globalAverage(value)
       logits.append(try writer.linear(pooled, 26, 12, bias: true, label: "head.\(name)"))
     }
     let sum = try writer.add(logits[0], logits[1])
     writer.builder.output("y", try writer.builder.append(.softmax, [sum])[0])
     let labels = writer.builder.input("labels", ValueType(.int64, [.batch]))
     writer.builder.output(
-      "loss", try writer.builder.append(.softmaxCrossEntropy, [sum, labels])[0])
+      "loss", try writer.builder.append(.loss(Loss(.crossEntropy())), [sum, labels])[0])
     let names = writer.builder.graph.weights.map(\.name) + ["x"]
     return try writer.builder.finish().differentiated(withRespectTo: .named(names))
   }

@@ -25,7 +25,7 @@ import Testing
     y = try writer.convolution(y, sameGeometry(4, 8, 8, groups: 2), label: "Conv_7")
     y = try norm(&writer, y, "BatchNormalization_8")
     x = try writer.relu(writer.add(x, y, label: "Add_9"), label: "Relu_10")
-    let features = try writer.builder.append(.globalAveragePooling, [x], label: "Pool_11")[0]
+    let features = try writer.globalAverage(x, label: "Pool_11")
     let logits = try writer.linear(features, 8, Self.classes, bias: true, label: "Gemm_12")
     writer.builder.output("logits", logits)
     return try writer.builder.finish()
@@ -68,7 +68,7 @@ import Testing
     var builder = GraphBuilder(try imported.trainingForm(momentum: 0.2))
     let labels = builder.input("labels", ValueType(.int64, [.batch]))
     let logits = try builder.graph.output(named: "logits").value
-    builder.output("loss", try builder.append(.softmaxCrossEntropy, [logits, labels])[0])
+    builder.output("loss", try builder.append(.loss(Loss(.crossEntropy())), [logits, labels])[0])
     let (training, fusion) = try builder.finish().fused()
     #expect(fusion.fusedCount == 4 && fusion.keptCount == 0)
     #expect(training.updates.count == 6)

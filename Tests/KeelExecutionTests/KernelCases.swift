@@ -65,42 +65,58 @@ enum KernelCases {
     }
   }
 
+  static let losses: [PrimitiveCase] = {
+    var cases: [PrimitiveCase] = []
+    for shape in [
+      [70, 1], [3, 2], [16, 3], [17, 4], [65, 5], [1, 8], [33, 15], [15, 16], [129, 17], [18, 31],
+      [19, 32], [20, 33], [5, 64], [4, 65], [3, 1023], [2, 2049], [1, 20_000], [2500, 10],
+    ] as [Shape] {
+      cases += PrimitiveCase.softmaxes(shape)
+      for kind in Loss.everyKind {
+        // With one class the gradient is 0, or what rounding leaves of it.
+        if shape.channelCount == 1, Loss(kind).isAlongRows { continue }
+        let hasWeights = Loss(kind).canHaveWeights && shape[0] % 2 == 0
+        cases.append(.loss(Loss(kind, hasWeights: hasWeights), shape))
+        cases.append(.loss(Loss(kind, reduction: .none, hasWeights: hasWeights), shape))
+      }
+    }
+    for kind in [.crossEntropy(), .squaredError, .entropy, .binaryFocal()] as [Loss.Kind] {
+      cases.append(.loss(Loss(kind), [23_000, 11]))
+    }
+    return cases
+  }()
+
+  static let movements: [PrimitiveCase] = {
+    func move(_ name: String, _ axes: AxisMovement...) -> PrimitiveCase {
+      PrimitiveCase(name, .movement(Movement(axes)), [.init("x", [5, 40, 41, 33])])
+    }
+    func resize(_ extent: Int) -> AxisMovement {
+      .resize(to: extent, .linear, .halfPixel, scale: nil)
+    }
+    let channels = AxisMovement.slice(start: 3, count: 20, step: 1)
+    return [
+      move("slice of many channels", .whole, .whole, .whole, channels),
+      move(
+        "large padding", .whole, .pad(before: 3, after: 2, .reflect),
+        .pad(before: 1, after: 4, .reflect), .whole),
+      move("large resize", .whole, resize(70), resize(65), .whole),
+      PrimitiveCase(
+        "large concatenation", .concatenation(axis: 3),
+        [.init("a", [5, 40, 41, 33]), .init("b", [5, 40, 41, 17])]),
+      PrimitiveCase(
+        "large transpose", .transpose(permutation: [0, 3, 1, 2]), [.init("x", [5, 40, 41, 33])]),
+      PrimitiveCase(
+        "large transpose of a plane", .transpose(permutation: [1, 0]), [.init("x", [700, 513])]),
+    ]
+  }()
+
   static let others: [PrimitiveCase] = {
     var cases: [PrimitiveCase] = []
     for channels in [1, 5, 16, 33] {
-      for (kind, name) in [
-        (PoolingGeometry.Kind.maximum, "max"), (.average(countsPadding: true), "average"),
-        (.average(countsPadding: false), "average of the inside"),
-      ] {
-        let geometry = try! PoolingGeometry(
-          kind, inputHeight: 13, inputWidth: 14, channels: channels, window: (3, 3),
-          stride: (2, 2), padding: (1, 1))
-        cases.append(
-          PrimitiveCase(
-            "\(name) pooling, \(channels) channels", .pooling(geometry),
-            [.init("x", geometry.inputShape(batch: 3), .distinct)]))
-      }
-      cases.append(
-        PrimitiveCase(
-          "global pooling, \(channels) channels", .globalAveragePooling,
-          [.init("x", [3, 20, 21, channels])]))
       cases.append(
         PrimitiveCase(
           "ReLU, \(channels)", .activation(.relu), [.init("x", [37, 41, channels], .distinct)]))
     }
-    let big = try! PoolingGeometry(
-      .maximum, inputHeight: 56, inputWidth: 57, channels: 64, window: (3, 3), stride: (2, 2),
-      padding: (1, 1))
-    cases.append(
-      PrimitiveCase(
-        "max pooling, enough for two threads", .pooling(big),
-        [.init("x", big.inputShape(batch: 4), .distinct)]))
-    let wide = try! PoolingGeometry(
-      .maximum, inputHeight: 20, inputWidth: 20, channels: 17, window: (9, 9), stride: (3, 3),
-      padding: (4, 4))
-    cases.append(
-      PrimitiveCase(
-        "max pooling, 81 taps", .pooling(wide), [.init("x", wide.inputShape(batch: 2), .distinct)]))
     return cases
   }()
 }

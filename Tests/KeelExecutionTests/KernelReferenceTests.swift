@@ -10,7 +10,9 @@ import Testing
 @Suite struct KernelReferenceTests {
   @Test(
     arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
-      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.others,
+      + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.losses
+      + PrimitiveCase.movements + PrimitiveCase.others + PrimitiveCase.transposedConvolutions
+      + PrimitiveCase.weightGradients,
     [1, 2] as [UInt64])
   func agreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
     try expectKernelsAgree(test, seed: seed)
@@ -21,6 +23,26 @@ import Testing
     try expectKernelsAgree(test, seed: 3)
   }
 
+  @Test(arguments: KernelCases.transposedConvolutions)
+  func transposedConvolutionsAroundTileAndVectorEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
+  }
+
+  @Test(arguments: PrimitiveCase.combinedGeometries)
+  func combinationsOfStrideDilationPaddingAndGroups(_ geometry: ConvolutionGeometry) throws {
+    let epilogue = Epilogue(hasBias: true)
+    let padding = geometry.axes.map { "\($0.paddingBefore)+\($0.paddingAfter)" }
+    let name = "\(geometry), padding \(padding)"
+    try expectKernelsAgree(.convolution(name, geometry, epilogue), seed: 9)
+    try expectKernelsAgree(
+      .transposedConvolution("transposed \(name)", geometry, epilogue), seed: 9)
+  }
+
+  @Test(arguments: KernelCases.volumes)
+  func sequencesAndVolumesAroundTileEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 8)
+  }
+
   @Test(arguments: KernelCases.normalizations)
   func normalizationsAroundChunkAndVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 4)
@@ -29,6 +51,38 @@ import Testing
   @Test(arguments: KernelCases.activations)
   func activationsAroundVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 6)
+  }
+
+  @Test(arguments: KernelCases.poolings)
+  func poolingsAroundVectorAndBandEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 9)
+  }
+
+  @Test(arguments: KernelCases.losses)
+  func lossesAroundVectorAndBlockEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
+  }
+
+  @Test(
+    arguments: PrimitiveCase.arithmetic + PrimitiveCase.functions + PrimitiveCase.reductions
+      + PrimitiveCase.learnedActivations + PrimitiveCase.dropouts, [1, 2] as [UInt64])
+  func arithmeticAgreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
+    try expectKernelsAgree(test, seed: seed)
+  }
+
+  @Test(arguments: KernelCases.arithmetic)
+  func arithmeticAroundVectorEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
+  }
+
+  @Test(arguments: KernelCases.reductions)
+  func reductionsAroundChunkAndVectorEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 8)
+  }
+
+  @Test(arguments: KernelCases.movements)
+  func movementsOfManyTasks(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 7)
   }
 
   @Test(arguments: KernelCases.others)
@@ -63,9 +117,14 @@ func expectKernelsAgree(
       // The contracted sum may cancel: its error is that of its terms.
       let y = expected.outputs["y"]!
       let scale =
-        name == contractedName ? y.largestMagnitude * Double(y.count).squareRoot() : nil
+        switch name {
+        case contractedName: y.largestMagnitude * Double(y.count).squareRoot()
+        case "y": try test.scaleOfTerms(seed: seed)
+        default: nil as Double?
+        }
+      let bound = max(test.bound, Tolerance.reduction(length: y.count))
       expectClose(
-        actual, expected.outputs[name]!, bound: test.bound, scale: scale, what,
+        actual, expected.outputs[name]!, bound: bound, scale: scale, what,
         sourceLocation: sourceLocation)
       #expect(
         actual.elements.map(\.bitPattern)
@@ -88,5 +147,15 @@ extension PrimitiveCase {
   var bound: Double {
     let elements = operands.map(\.shape.elementCount).max() ?? 1
     return Tolerance.reduction(length: elements)
+  }
+
+  /// What the errors of a sum or mean are relative to, since it may cancel: its terms, added at random.
+  func scaleOfTerms(seed: UInt64) throws -> Double? {
+    guard case .reduction(let reduction) = primitive,
+      reduction.kind == .sum || reduction.kind == .mean
+    else { return nil }
+    let x = DoubleTensor(widening: try values(seed: seed)[0].floats(at: "x"))
+    let length = Double(reduction.axes.reduce(1) { $0 * operands[0].shape[$1] })
+    return x.largestMagnitude * length.squareRoot() / (reduction.kind == .mean ? length : 1)
   }
 }

@@ -53,6 +53,19 @@ struct NetworkWriter {
       .convolution(geometry, Epilogue(hasBias: bias)), inputs, label: label)[0]
   }
 
+  mutating func transposedConvolution(
+    _ x: ValueID, _ geometry: ConvolutionGeometry, bias: Bool = false, label: String
+  ) throws -> ValueID {
+    let length = geometry.tapCount * geometry.outputChannelsPerGroup
+    let deviation = 1 / Double(length).squareRoot()
+    var inputs = [
+      x, builder.weight("\(label).weight", numbers(geometry.weightShape, deviation: deviation)),
+    ]
+    if bias { inputs.append(builder.weight("\(label).bias", numbers([geometry.inputChannels]))) }
+    return try builder.append(
+      .transposedConvolution(geometry, Epilogue(hasBias: bias)), inputs, label: label)[0]
+  }
+
   mutating func linear(
     _ x: ValueID, _ inputs: Int, _ outputs: Int, bias: Bool = false, label: String
   ) throws -> ValueID {
@@ -101,6 +114,10 @@ struct NetworkWriter {
 
   mutating func add(_ a: ValueID, _ b: ValueID, label: String = "sum") throws -> ValueID {
     try builder.append(.add, [a, b], label: label)[0]
+  }
+
+  mutating func globalAverage(_ x: ValueID, label: String = "pool") throws -> ValueID {
+    try builder.append(.reduction(Reduction(.mean, axes: [1, 2])), [x], label: label)[0]
   }
 }
 

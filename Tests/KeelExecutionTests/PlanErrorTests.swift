@@ -33,7 +33,8 @@ import Testing
     let logits = try writer.linear(x, 4, 3, label: "linear")
     writer.builder.output("y", logits)
     writer.builder.output(
-      "loss", try writer.builder.append(.softmaxCrossEntropy, [logits, labels], label: "head")[0])
+      "loss",
+      try writer.builder.append(.loss(Loss(.crossEntropy())), [logits, labels], label: "head")[0])
     writer.builder.output("labels", labels)
     return try writer.builder.finish()
   }

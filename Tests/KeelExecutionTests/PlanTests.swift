@@ -144,7 +144,7 @@ import Testing
     let column = writer.builder.input("labels", ValueType(.int64, [.batch, 1]))
     let labels = try writer.builder.append(.reshape([.batch]), [column])[0]
     writer.builder.output(
-      "loss", try writer.builder.append(.softmaxCrossEntropy, [x, labels])[0])
+      "loss", try writer.builder.append(.loss(Loss(.crossEntropy())), [x, labels])[0])
     let graph = try writer.builder.finish()
     let inputs: [String: TensorValue] = [
       "x": .float32(writer.numbers([6, 5])),

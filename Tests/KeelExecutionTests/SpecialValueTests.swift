@@ -136,14 +136,16 @@ import Testing
       let operands: [TensorValue] = [
         .float32(x), .int64(try IndexTensor(labels, shape: [3])),
       ]
-      let actual = try apply(.softmaxCrossEntropy, operands)[flat: 0]
+      let actual = try apply(.loss(Loss(.crossEntropy())), operands)[flat: 0]
       #expect(abs(Double(actual) - loss) <= 1e-6 * max(1, loss))
       let gradient = try apply(
-        .softmaxCrossEntropyGradient, operands + [.float32(Tensor(repeating: 1, shape: []))])
+        .lossGradient(Loss(.crossEntropy())), operands + [.float32(Tensor(repeating: 1, shape: []))]
+      )
       #expect(gradient.elements.allSatisfy { $0.isFinite })
       let values: [ReferenceValue] = try operands.map { try ReferenceValue($0) }
       let expected = try evaluate(
-        .softmaxCrossEntropyGradient, values + [.real(DoubleTensor(repeating: 1, shape: []))])[0]
+        .lossGradient(Loss(.crossEntropy())),
+        values + [.real(DoubleTensor(repeating: 1, shape: []))])[0]
       expectClose(gradient, expected, bound: Tolerance.elementwise)
     }
   }
@@ -153,7 +155,7 @@ import Testing
     let y = try apply(.softmax, [.float32(x)])
     for i in 0..<9 { #expect(y[flat: i].isNaN == (i / 3 != 1)) }
     let loss = try apply(
-      .softmaxCrossEntropy, [.float32(x), .int64(try IndexTensor([0, 1, 2], shape: [3]))])
+      .loss(Loss(.crossEntropy())), [.float32(x), .int64(try IndexTensor([0, 1, 2], shape: [3]))])
     #expect(loss[flat: 0].isNaN)
   }
 
@@ -161,7 +163,7 @@ import Testing
     let x = try logits([3, -1e4], classes: 1)
     #expect(try apply(.softmax, [.float32(x)]).elements == [1, 1])
     let labels = TensorValue.int64(IndexTensor(zeros: [2]))
-    #expect(try apply(.softmaxCrossEntropy, [.float32(x), labels]).elements == [0])
+    #expect(try apply(.loss(Loss(.crossEntropy())), [.float32(x), labels]).elements == [0])
   }
 
   // MARK: Convolution

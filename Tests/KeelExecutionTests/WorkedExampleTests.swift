@@ -64,12 +64,14 @@ import Testing
   }
 
   @Test func maxPooling() throws {
-    for (example, size, stride) in [
-      (WorkedExamples.maxPooling, 4, 2), (WorkedExamples.tiedPooling, 5, 2),
-      (WorkedExamples.overlappingPooling, 5, 1),
+    for (example, size, stride, ceilMode) in [
+      (WorkedExamples.maxPooling, 4, 2, false), (WorkedExamples.tiedPooling, 5, 2, false),
+      (WorkedExamples.roundedUpPooling, 5, 2, true),
+      (WorkedExamples.overlappingPooling, 5, 1, false),
     ] {
       let y = try run(
-        .pooling(poolingGeometry(size, stride: stride)), [Tensor(rounding: example.inputTensor)])
+        .pooling(poolingGeometry(size, stride: stride, ceilMode: ceilMode)),
+        [Tensor(rounding: example.inputTensor)])
       #expect(y == Tensor(rounding: example.outputTensor))
     }
   }
@@ -91,16 +93,16 @@ import Testing
   }
 
   private func poolingGeometry(
-    _ size: Int, stride: Int, channels: Int = 1
+    _ size: Int, stride: Int, channels: Int = 1, ceilMode: Bool = false
   ) throws -> PoolingGeometry {
     try PoolingGeometry(
       .maximum, inputHeight: size, inputWidth: size, channels: channels, window: (2, 2),
-      stride: (stride, stride))
+      stride: (stride, stride), ceilMode: ceilMode)
   }
 }
 
-/// The Float kernel's first result for one operation.
-func apply(_ primitive: Primitive, _ operands: [TensorValue]) throws -> Tensor {
+/// One result of the Float kernel for one operation.
+func apply(_ primitive: Primitive, _ operands: [TensorValue], result: Int = 0) throws -> Tensor {
   var builder = GraphBuilder()
   var inputs: [String: TensorValue] = [:]
   var values: [ValueID] = []
@@ -109,7 +111,7 @@ func apply(_ primitive: Primitive, _ operands: [TensorValue]) throws -> Tensor {
     values.append(
       builder.input("\(index)", ValueType(operand.elementType, shape: operand.shape)))
   }
-  builder.output("y", try builder.append(primitive, values, label: "test")[0])
+  builder.output("y", try builder.append(primitive, values, label: "test")[result])
   let plan = try Plan(builder.finish(), inputShapes: inputs.mapValues(\.shape))
   return try plan(inputs)["y"]!.floats(at: "y")
 }

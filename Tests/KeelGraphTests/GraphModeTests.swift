@@ -152,7 +152,7 @@ extension Graph {
     var builder = GraphBuilder(self)
     let y = try output(named: "y").value
     let labels = builder.input("labels", ValueType(.int64, [.batch]))
-    builder.output("loss", try builder.append(.softmaxCrossEntropy, [y, labels])[0])
+    builder.output("loss", try builder.append(.loss(Loss(.crossEntropy())), [y, labels])[0])
     return try builder.finish().differentiated()
   }
 }

@@ -11,7 +11,7 @@ import Testing
     let weight = builder.weight("weight", Tensor(repeating: 1, shape: [3, 4]))
     let logits = try builder.append(.linear(Epilogue()), [x, weight], label: "head")[0]
     builder.output("logits", logits)
-    builder.output("loss", try builder.append(.softmaxCrossEntropy, [logits, labels])[0])
+    builder.output("loss", try builder.append(.loss(Loss(.crossEntropy())), [logits, labels])[0])
     return try builder.finish()
   }
 

@@ -15,12 +15,26 @@ import Testing
       try convolution(4, Epilogue(hasResidual: true, activation: .relu)).name
         == "depthwise convolution + add + ReLU")
     #expect(Primitive.linear(Epilogue(activation: .relu)).name == "linear + ReLU")
+    func transposed(_ groups: Int) throws -> Primitive {
+      try .transposedConvolution(
+        .transposed(
+          inputs: [4], inputChannels: 4, outputChannels: 4, kernel: [2], groups: groups),
+        Epilogue(activation: .relu))
+    }
+    #expect(try transposed(1).name == "transposed convolution + ReLU")
+    #expect(try transposed(4).name == "depthwise transposed convolution + ReLU")
   }
 
   @Test func replacingEpilogues() throws {
     let epilogue = Epilogue(hasBias: true, activation: .relu)
     #expect(Primitive.linear(Epilogue()).replacingEpilogue(epilogue) == .linear(epilogue))
     #expect(Primitive.linear(epilogue).epilogue == epilogue)
+    let geometry = try ConvolutionGeometry.transposed(
+      inputs: [4], inputChannels: 4, outputChannels: 4, kernel: [2])
+    let transposed = Primitive.transposedConvolution(geometry, Epilogue())
+    #expect(
+      transposed.replacingEpilogue(epilogue) == .transposedConvolution(geometry, epilogue))
+    #expect(transposed.replacingEpilogue(epilogue)?.epilogue == epilogue)
     #expect(Primitive.add.replacingEpilogue(epilogue) == nil)
     #expect(Primitive.add.epilogue == nil)
     let normalization = try Normalization(statistics: .current)

@@ -127,10 +127,10 @@ private struct Network {
     #expect(try type([.batch, 6]) { $0.softmax() } == ValueType([.batch, 6]))
     #expect(
       try type([.batch, 8, 6, 3]) { x in
-        x.pooled { (height, width, channels, place) throws(KeelError) in
+        x.pooled { (input, channels, place) throws(KeelError) in
           try PoolingGeometry(
-            .maximum, inputHeight: height, inputWidth: width, channels: channels, window: (2, 2),
-            stride: (2, 2), place: place)
+            .maximum, inputHeight: input[0], inputWidth: input[1], channels: channels,
+            window: (2, 2), stride: (2, 2), place: place)
         }
       } == ValueType([.batch, 4, 3, 3]))
   }
@@ -145,9 +145,9 @@ private struct Network {
 
   @Test func poolingErrors() throws {
     func pooled(_ x: Variable, window: Int) -> Variable {
-      x.pooled { (height, width, channels, place) throws(KeelError) in
+      x.pooled { (input, channels, place) throws(KeelError) in
         try PoolingGeometry(
-          .maximum, inputHeight: height, inputWidth: width, channels: channels,
+          .maximum, inputHeight: input[0], inputWidth: input[1], channels: channels,
           window: (window, window), stride: (2, 2), place: place)
       }
     }

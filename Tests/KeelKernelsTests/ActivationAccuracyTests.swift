@@ -50,9 +50,50 @@ import Testing
 
   @Test func exponentialIsWithinOneUnit() {
     let worst = Self.worst(step: 1009, { exp($0) }) {
-      Elementwise.exponential($0, into: $1, count: $2, parallelism: .serial)
+      Elementwise.apply(.exponential, $0, into: $1, count: $2, parallelism: .serial)
     }
     #expect(worst.error <= 1, "at \(worst.x)")
+  }
+
+  @Test func logarithmAndErrorFunction() {
+    for (function, bound, exact) in [
+      (ElementwiseFunction.logarithm, 0.9, { log($0) }), (.errorFunction, 1.6, { erf($0) }),
+    ] as [(ElementwiseFunction, Double, (Double) -> Double)] {
+      let worst = Self.worst(step: 1013, { $0 < 0 && function == .logarithm ? 0 : exact($0) }) {
+        x, y, count in
+        Elementwise.apply(function, x, into: y, count: count, parallelism: .serial)
+        // Below 0 there is no logarithm; `logarithmAtTheEnds` looks at that.
+        if function == .logarithm { for i in 0..<count where x[i] < 0 { y[i] = 0 } }
+      }
+      #expect(worst.error <= bound, "\(function.name) at \(worst.x)")
+    }
+  }
+
+  @Test func logarithmAtTheEnds() {
+    let x: [Float] = [
+      .infinity, -.infinity, .nan, 0, -0.0, -0x1p-133, 1, .leastNonzeroMagnitude,
+      .greatestFiniteMagnitude, 0.70710677, 0.7071068,
+    ]
+    var y = [Float](repeating: 7, count: x.count)
+    Elementwise.apply(.logarithm, x, into: &y, count: x.count, parallelism: .serial)
+    #expect(y[0] == .infinity && y[3] == -.infinity && y[4] == -.infinity && y[6] == 0)
+    #expect(y[1].isNaN && y[2].isNaN && y[5].isNaN)
+    for i in 7..<x.count { #expect(abs(Double(y[i]) - log(Double(x[i]))) <= 8e-6) }
+  }
+
+  @Test(arguments: ElementwiseFunction.allCases)
+  func everyLengthOfAFunctionGivesTheSameBits(_ function: ElementwiseFunction) {
+    let x = (0..<40).map { Float(($0 * 17) % 41 - 20) / 4 }
+    func run(_ count: Int) -> [UInt32] {
+      var y = [Float](repeating: 77, count: 40)
+      Elementwise.apply(function, x, into: &y, count: count, parallelism: .serial)
+      return y.map(\.bitPattern)
+    }
+    let whole = run(40)
+    let untouched = Float(77).bitPattern
+    for count in 1...39 {
+      #expect(run(count) == whole.prefix(count) + Array(repeating: untouched, count: 40 - count))
+    }
   }
 
   @Test func exponentialAtTheEnds() {
@@ -60,7 +101,7 @@ import Testing
       .infinity, -.infinity, .nan, 0, -0.0, 88.72283, 88.73, -104, -103.9, 1e30, -1e30,
     ]
     var y = [Float](repeating: 7, count: x.count)
-    Elementwise.exponential(x, into: &y, count: x.count, parallelism: .serial)
+    Elementwise.apply(.exponential, x, into: &y, count: x.count, parallelism: .serial)
     #expect(y[2].isNaN)
     #expect([y[0], y[1], y[3], y[4]] == [.infinity, 0, 1, 1])
     #expect(y[5].isFinite && y[5] > 3.4e38 && y[6] == .infinity)

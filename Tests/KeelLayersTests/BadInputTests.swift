@@ -152,7 +152,7 @@ import Testing
     Case(
       [.batch, 8],
       "shape error at global average pooling after the input: "
-        + "expected N×H×W×C for global average pooling, found float32 batch×8"
+        + "expected N×L×C, N×H×W×C or N×D×H×W×C, found float32 batch×8"
     ) { _ in GlobalAveragePool() },
     Case(
       [.batch, .symbol("length")],
@@ -250,13 +250,15 @@ import Testing
     #expect(failure(Model(BatchNorm(4, frozen: true)), [1, 4], mode: .training) == nil)
   }
 
-  @Test func labelsNeedLogits() {
+  @Test func labelsNeedLogits() throws {
     var source = RandomSource(seed: 1)
     let net = Conv2d(1, 2, kernel: 3, using: &source)
-    #expect(throws: KeelError.self) {
-      try Graph.trainingGraph(of: net, input: [.batch, 8, 8, 1])
-    }
     #expect(throws: KeelError.self) { try Graph.trainingGraph(of: net, input: []) }
+    #expect(throws: KeelError.self) { try Graph.trainingGraph(of: net, input: [.batch, 8, 8, 2]) }
+    // Logits for each pixel take labels for each pixel.
+    let graph = try Graph.trainingGraph(of: net, input: [.batch, 8, 8, 1])
+    let labels = try #require(graph.inputs.first { $0.name == "labels" })
+    #expect(graph.type(of: labels.value) == ValueType(.int64, [.batch, 6, 6]))
   }
 
   @Test func variablesOfAnotherTrace() {

@@ -6,6 +6,16 @@ import Testing
   @Test(arguments: PrimitiveCase.convolutions)
   func convolution(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 11) }
 
+  @Test(arguments: PrimitiveCase.transposedConvolutions)
+  func transposedConvolution(_ test: PrimitiveCase) throws {
+    try expectGradients(of: test, seed: 17)
+  }
+
+  @Test(arguments: PrimitiveCase.weightGradients)
+  func convolutionWeightGradient(_ test: PrimitiveCase) throws {
+    try expectGradients(of: test, seed: 18)
+  }
+
   @Test(arguments: PrimitiveCase.linears)
   func linear(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 12) }
 
@@ -18,6 +28,21 @@ import Testing
   @Test(arguments: PrimitiveCase.activations)
   func activation(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 16) }
 
+  @Test(arguments: PrimitiveCase.losses)
+  func loss(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 17) }
+
   @Test(arguments: PrimitiveCase.others)
   func other(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 15) }
+
+  @Test(arguments: PrimitiveCase.arithmetic)
+  func arithmetic(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 17) }
+
+  @Test(arguments: PrimitiveCase.functions)
+  func function(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 18) }
+
+  @Test(arguments: PrimitiveCase.reductions)
+  func reduction(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 19) }
+
+  @Test(arguments: PrimitiveCase.learnedActivations + PrimitiveCase.dropouts)
+  func learnedOrRandom(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 20) }
 }

@@ -61,9 +61,35 @@ import Testing
   @Test func globalAverageByHand() throws {
     let x = try DoubleTensor(
       nchw: [1, 2, 3, 6, 10, 10, 10, 30], batch: 1, channels: 2, height: 2, width: 2)
-    #expect(try evaluate(.globalAveragePooling, [x])[0].elements == [3, 15])
+    #expect(try evaluate(.reduction(Reduction(.mean, axes: [1, 2])), [x])[0].elements == [3, 15])
     let dx = try evaluate(
-      .globalAveragePoolingGradient(height: 2, width: 2), [DoubleTensor([4, 8], shape: [1, 2])])[0]
+      .expand([1, 2, 2, 2], divides: true), [DoubleTensor([4, 8], shape: [1, 1, 1, 2])])[0]
     #expect(dx.nchw == [1, 1, 1, 1, 2, 2, 2, 2])
+  }
+
+  @Test(arguments: PoolingGolden.all.indices)
+  func agreesWithPyTorch(index: Int) throws {
+    let golden = PoolingGolden.all[index]
+    let geometry = golden.geometry
+    let y = try evaluate(.pooling(geometry), [golden.x])[0]
+    expectClose(y, try DoubleTensor(golden.y, shape: y.shape), bound: Tolerance.double, "y")
+    var operands = [golden.dy]
+    if geometry.kind == .maximum { operands = [golden.dy, golden.x] }
+    if geometry.kind == .l2 { operands = [golden.dy, golden.x, y] }
+    let dx = try evaluate(.poolingGradient(geometry), operands)[0]
+    expectClose(dx, try DoubleTensor(golden.dx, shape: dx.shape), bound: Tolerance.double, "dx")
+    if let indices = golden.indices {
+      let results = try evaluate(.maxPoolingWithIndices(geometry), [golden.x])
+      #expect(results[1].elements == indices.map(Double.init) && results[0] == y)
+    }
+  }
+
+  @Test func l2ByHand() throws {
+    let geometry = try geometry(.l2, size: 2, window: 2, stride: 2)
+    let x = WorkedExamples.image([[1, -2], [4, 10]])
+    let y = try evaluate(.pooling(geometry), [x])[0]
+    #expect(y.elements == [11])
+    let dy = DoubleTensor(repeating: 22, shape: [1, 1, 1, 1])
+    #expect(try evaluate(.poolingGradient(geometry), [dy, x, y])[0].elements == [2, -4, 8, 20])
   }
 }

@@ -60,13 +60,13 @@ import Testing
     let pooling = try PoolingGeometry(
       .maximum, inputHeight: 3, inputWidth: 3, channels: 4, window: (2, 2), stride: (1, 1))
     let pooled = try builder.append(.pooling(pooling), [block])[0]
-    let features = try builder.append(.globalAveragePooling, [pooled])[0]
+    let features = try builder.append(.reduction(Reduction(.mean, axes: [1, 2])), [pooled])[0]
     let weight = builder.weight("head.weight", source.normal([3, 4]))
     let bias = builder.weight("head.bias", source.normal([3]))
     let logits = try builder.append(
       .linear(Epilogue(hasBias: true)), [features, weight, bias], label: "head")[0]
     builder.output("logits", logits)
-    builder.output("loss", try builder.append(.softmaxCrossEntropy, [logits, labels])[0])
+    builder.output("loss", try builder.append(.loss(Loss(.crossEntropy())), [logits, labels])[0])
     return try builder.finish()
   }
 

@@ -112,13 +112,14 @@ import Testing
   }
 
   @Test func maxPooling() throws {
-    for (example, size, stride) in [
-      (WorkedExamples.maxPooling, 4, 2), (WorkedExamples.tiedPooling, 5, 2),
-      (WorkedExamples.overlappingPooling, 5, 1),
+    for (example, size, stride, ceilMode) in [
+      (WorkedExamples.maxPooling, 4, 2, false), (WorkedExamples.tiedPooling, 5, 2, false),
+      (WorkedExamples.roundedUpPooling, 5, 2, true),
+      (WorkedExamples.overlappingPooling, 5, 1, false),
     ] {
       let geometry = try PoolingGeometry(
         .maximum, inputHeight: size, inputWidth: size, channels: 1, window: (2, 2),
-        stride: (stride, stride))
+        stride: (stride, stride), ceilMode: ceilMode)
       #expect(try evaluate(.pooling(geometry), [example.inputTensor]) == [example.outputTensor])
     }
   }

@@ -14,7 +14,7 @@ extension PrimitiveCase {
     return PrimitiveCase(name, .convolution(geometry, epilogue), operands)
   }
 
-  private static func ends(_ epilogue: Epilogue, result: Shape) -> [Operand] {
+  static func ends(_ epilogue: Epilogue, result: Shape) -> [Operand] {
     var operands: [Operand] = []
     if epilogue.hasBias { operands.append(Operand("bias", [result.channelCount])) }
     if epilogue.hasResidual { operands.append(Operand("residual", result)) }
@@ -22,7 +22,7 @@ extension PrimitiveCase {
   }
 
   /// The four epilogues, each with and without bias where `bias` allows one.
-  private static func epilogues(bias: [Bool]) -> [(name: String, epilogue: Epilogue)] {
+  static func epilogues(bias: [Bool]) -> [(name: String, epilogue: Epilogue)] {
     var result: [(name: String, epilogue: Epilogue)] = []
     for hasBias in bias {
       for hasResidual in [false, true] {
@@ -175,57 +175,9 @@ extension PrimitiveCase {
     return PrimitiveCase(name, .normalization(normalization), operands)
   }
 
-  /// Max and average poolings: overlapping, padded, not square, leaving rows out.
-  public static let poolings: [PrimitiveCase] = {
-    var cases: [PrimitiveCase] = []
-    for (name, kind) in [
-      ("max", PoolingGeometry.Kind.maximum), ("average", .average(countsPadding: true)),
-      ("average without padding", .average(countsPadding: false)),
-    ] {
-      for (window, stride, padding) in [
-        ((2, 2), (2, 2), (0, 0)), ((3, 3), (2, 2), (1, 1)), ((2, 3), (1, 2), (1, 0)),
-        ((3, 3), (3, 3), (0, 0)), ((1, 1), (2, 2), (0, 0)),
-      ] {
-        let geometry = try! PoolingGeometry(
-          kind, inputHeight: 5, inputWidth: 4, channels: 3, window: window, stride: stride,
-          padding: padding)
-        cases.append(
-          pooling("\(name) \(window), stride \(stride), padding \(padding)", geometry))
-      }
-      let asymmetric = try! PoolingGeometry(
-        kind, height: SpatialAxis(input: 4, window: 3, stride: 2, paddingAfter: 1),
-        width: SpatialAxis(input: 6, window: 2, stride: 2, paddingBefore: 1, dilation: 2),
-        channels: 2)
-      cases.append(pooling("\(name), asymmetric padding, dilation", asymmetric))
-      let axes = [
-        try! SpatialAxis(input: 5, window: 2, stride: 2, paddingAfter: 1),
-        try! SpatialAxis(input: 4, window: 3, paddingBefore: 1, paddingAfter: 1),
-        try! SpatialAxis(input: 7, window: 3, stride: 2, paddingBefore: 1),
-      ]
-      for axes in [Array(axes.suffix(1)), axes] {
-        let geometry = try! PoolingGeometry(kind, axes: axes, channels: 2)
-        cases.append(pooling("\(name), \(axes.count)-D", geometry))
-      }
-    }
-    return cases
-  }()
-
-  private static func pooling(_ name: String, _ geometry: PoolingGeometry) -> PrimitiveCase {
-    PrimitiveCase(
-      name, .pooling(geometry), [Operand("x", geometry.inputShape(batch: 2), .distinct)])
-  }
-
-  /// Operations without options: global pooling, ReLU, add, reshape, loss.
+  /// Operations without options: ReLU, reshape, softmax.
   public static let others: [PrimitiveCase] = [
-    PrimitiveCase("global average pooling", .globalAveragePooling, [Operand("x", [2, 3, 4, 5])]),
     PrimitiveCase("ReLU", .activation(.relu), [Operand("x", [4, 7])]),
-    PrimitiveCase("add", .add, [Operand("a", [3, 4]), Operand("b", [3, 4])]),
     PrimitiveCase("reshape", .reshape([6, 2]), [Operand("x", [3, 2, 2])]),
-    PrimitiveCase(
-      "softmax cross-entropy", .softmaxCrossEntropy,
-      [
-        Operand("logits", [6, 5]),
-        Operand("labels", [6], .labels(classes: 5), isDifferentiable: false),
-      ]),
   ]
 }

@@ -18,8 +18,18 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
       case positive
       /// Numbers well apart from each other.
       case distinct
-      /// Whole numbers below a bound.
-      case labels(classes: Int)
+      /// Whole numbers below a bound, and some that are to be ignored.
+      case labels(classes: Int, ignored: Int? = nil)
+      /// Uniform numbers in [0, 1).
+      case unit
+      /// Distributions along the last axis; one number in four is 0.
+      case probabilities
+      /// −1 or 1.
+      case signs
+      /// 0 or 1.
+      case binary
+      /// One integer.
+      case seed
     }
 
     /// The operand's name, such as `weight`.
@@ -73,7 +83,13 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
       case .wide: .float32(source.normal(operand.shape, deviation: 3))
       case .positive: .float32(source.uniform(operand.shape, from: 0.5, to: 2))
       case .distinct: .float32(source.distinct(operand.shape))
-      case .labels(let classes): .int64(source.labels(operand.shape[0], classes: classes))
+      case .labels(let classes, let ignored):
+        .int64(source.labels(operand.shape, classes: classes, ignored: ignored))
+      case .unit: .float32(source.uniform(operand.shape))
+      case .probabilities: .float32(source.probabilities(operand.shape))
+      case .signs: .float32(source.choice(operand.shape, of: [-1, 1]))
+      case .binary: .float32(source.choice(operand.shape, of: [0, 1]))
+      case .seed: .int64(IndexTensor(repeating: Int64(seed &* 0x1234_5678_9ABC), shape: []))
       }
     }
   }

@@ -40,6 +40,39 @@ public struct TensorSource {
     }
   }
 
+  /// Whole numbers in 0..<classes; about one in four is `ignored` instead, the first never.
+  public mutating func labels(_ shape: Shape, classes: Int, ignored: Int?) -> IndexTensor {
+    IndexTensor(uninitialized: shape) { out in
+      for i in out.indices {
+        var label = random.below(classes)
+        if let ignored {
+          while label == ignored { label = random.below(classes) }
+          if i > 0, random.below(4) == 0 { label = ignored }
+        }
+        out[i] = Int64(label)
+      }
+    }
+  }
+
+  /// Distributions along the last axis; about one number in four is 0, a row's first never.
+  public mutating func probabilities(_ shape: Shape) -> Tensor {
+    let columns = shape.channelCount
+    return Tensor(uninitialized: shape) { out in
+      for first in stride(from: 0, to: out.count, by: columns) {
+        let row = (0..<columns).map { $0 > 0 && random.below(4) == 0 ? 0 : random.uniform() + 0.1 }
+        let sum = row.reduce(0, +)
+        for (i, value) in row.enumerated() { out[first + i] = Float(value / sum) }
+      }
+    }
+  }
+
+  /// One of some values at each place.
+  public mutating func choice(_ shape: Shape, of values: [Float]) -> Tensor {
+    Tensor(uninitialized: shape) { out in
+      for i in out.indices { out[i] = values[random.below(values.count)] }
+    }
+  }
+
   /// Random numbers whose mean and population deviation over the rows are exactly the given ones, per
   /// channel, up to rounding in Double.
   public mutating func standardized(_ shape: Shape, means: [Double], deviations: [Double])

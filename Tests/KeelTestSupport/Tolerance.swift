@@ -26,9 +26,9 @@ public enum Tolerance {
     reduction(length: batch * geometry.outputPositions)
   }
 
-  /// One channel of an input gradient of a convolution: a sum over the kernel and the output channels
-  /// of a group.
-  public static func convolutionInputGradient(_ geometry: ConvolutionGeometry) -> Double {
+  /// One channel of a transposed convolution, or of a convolution's input gradient: a sum over the kernel
+  /// and the output channels of a group.
+  public static func transposedConvolution(_ geometry: ConvolutionGeometry) -> Double {
     reduction(length: geometry.tapCount * geometry.outputChannelsPerGroup)
   }
 

@@ -120,6 +120,10 @@ public enum WorkedExamples {
   /// Max pooling of `tiedImage`, 2×2 with stride 2; the last row and column are left out.
   public static let tiedPooling = Image(input: tiedImage, output: [[3, 2], [3, 3]])
 
+  /// Max pooling of `tiedImage`, 2×2 with stride 2, the size rounded up.
+  public static let roundedUpPooling = Image(
+    input: tiedImage, output: [[3, 2, 1], [3, 3, 2], [2, 2, 0]])
+
   /// Max pooling of `tiedImage`, 2×2 with stride 1.
   public static let overlappingPooling = Image(
     input: tiedImage,

@@ -30,7 +30,7 @@ import Testing
     var builder = GraphBuilder()
     let x = builder.input("image", ValueType([.batch, 4, 4, 2]))
     builder.output("same", try builder.append(.activation(.relu), [x])[0])
-    builder.output("mean", try builder.append(.globalAveragePooling, [x])[0])
+    builder.output("mean", try builder.append(.reduction(Reduction(.mean, axes: [1, 2])), [x])[0])
     let graph = try builder.finish()
     let samples = TinyData(5).samples
     let same = try graph.run(inBatches: samples, output: "same", batchSize: 2)

@@ -92,7 +92,7 @@ import Testing
     let b = builder.weight("b", Tensor(zeros: [4, 3]))
     let sum = try builder.append(.add, [a, b])[0]
     let logits = try builder.append(.add, [x, sum])[0]
-    builder.output("loss", try builder.append(.softmaxCrossEntropy, [logits, labels])[0])
+    builder.output("loss", try builder.append(.loss(Loss(.crossEntropy())), [logits, labels])[0])
     let trainer = try Trainer(
       builder.finish(), optimizer: SGD(learningRate: 1), batchSize: 4, clipping: .norm(0.01))
     try trainer.fit(

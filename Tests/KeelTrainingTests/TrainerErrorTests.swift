@@ -62,7 +62,7 @@ import Testing
     let trace = Trace(model: net, mode: .training)
     let logits = net(trace.input("image", ValueType([.batch, 4, 4, 2])))
     let labels = trace.input("class", ValueType(.int64, [.batch]))
-    trace.output("error", logits.softmaxCrossEntropy(labels: labels))
+    trace.output("error", logits.crossEntropy(labels: labels))
     let trainer = try Trainer(
       trace.finish(), optimizer: SGD(learningRate: 0.1), batchSize: 4,
       names: .init(samples: "image", labels: "class", loss: "error"))
@@ -73,7 +73,7 @@ import Testing
     let trace = Trace(model: (), mode: .training)
     let x = trace.input("x", ValueType([.batch, .symbol("length")]))
     trace.output(
-      "loss", x.softmaxCrossEntropy(labels: trace.input("labels", ValueType(.int64, [.batch]))))
+      "loss", x.crossEntropy(labels: trace.input("labels", ValueType(.int64, [.batch]))))
     let graph = try trace.finish()
     expect(
       "shape error at input x: expected known extents but for the batch, found float32 batch×length"

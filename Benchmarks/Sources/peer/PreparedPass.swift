@@ -2,12 +2,12 @@ import Keel
 
 /// A pass with its operands, ready to run: two operands, a result, a workspace.
 ///
-/// The forward pass's weight is packed here, once, because it is constant in inference; gradients pack
-/// in their run.
+/// The forward pass's weight is packed here, once, because it is constant in inference; the input gradient
+/// packs in its run, because in training the weight is another each time.
 final class PreparedPass {
   private enum Kernel {
     case forward(ConvolutionKernel)
-    case inputGradient(ConvolutionInputGradient)
+    case inputGradient(TransposedConvolutionKernel)
     case weightGradient(ConvolutionWeightGradient)
   }
 
@@ -16,6 +16,7 @@ final class PreparedPass {
   private let first: Tensor
   private let second: Tensor
   private var workspace: Tensor
+  private var packed: Tensor
   /// What the last run computed.
   private(set) var result: Tensor
 
@@ -30,6 +31,7 @@ final class PreparedPass {
     let inputShape = geometry.inputShape(batch: batch)
     let outputShape = geometry.outputShape(batch: batch)
     let workspaceCount: Int
+    var packedCount = 0
     switch request.pass {
     case .forward:
       let forward = try ConvolutionKernel(geometry, batch: batch)
@@ -39,11 +41,12 @@ final class PreparedPass {
       workspaceCount = forward.workspaceCount(parallelism)
       kernel = .forward(forward)
     case .inputGradient:
-      let gradient = try ConvolutionInputGradient(geometry, batch: batch)
+      let gradient = try TransposedConvolutionKernel(geometry, batch: batch)
       first = try load("dy", outputShape)
       second = try load("weight", geometry.weightShape)
       result = Tensor(zeros: inputShape)
       workspaceCount = gradient.workspaceCount(parallelism)
+      packedCount = gradient.packedWeightCount
       kernel = .inputGradient(gradient)
     case .weightGradient:
       let gradient = try ConvolutionWeightGradient(geometry, batch: batch)
@@ -54,6 +57,7 @@ final class PreparedPass {
       kernel = .weightGradient(gradient)
     }
     workspace = Tensor(zeros: [max(workspaceCount, 1)])
+    packed = Tensor(zeros: [max(packedCount, 1)])
   }
 
   /// Runs once.
@@ -68,9 +72,12 @@ final class PreparedPass {
                 first, packedWeight: second, into: &result, workspace: &workspace,
                 parallelism: parallelism)
             case .inputGradient(let gradient):
-              gradient.run(
-                first, weight: second, into: &result, workspace: &workspace,
-                parallelism: parallelism)
+              packed.withMutableSpan { gradient.pack(second, into: &$0) }
+              packed.withSpan {
+                gradient.run(
+                  first, packedWeight: $0, into: &result, workspace: &workspace,
+                  parallelism: parallelism)
+              }
             case .weightGradient(let gradient):
               gradient.run(
                 first, dy: second, into: &result, workspace: &workspace, parallelism: parallelism)

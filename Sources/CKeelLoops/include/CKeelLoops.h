@@ -9,8 +9,7 @@
 
 /* Where a sliding window reads: position (n, k, i, j) of a grid sees, for run r, `runTaps[r]` neighbouring
    source pixels that start at plane k*stepZ + runZ[r], row i*stepY + runY[r], column j*stepX + runX[r];
-   images have one plane, sequences one plane of one row. Pixels outside the source read as zero (or are
-   left out, for pooling). */
+   images have one plane, sequences one plane of one row. Pixels outside the source read as zero. */
 typedef struct KeelWindow {
   long sourceDepth, sourceHeight, sourceWidth;
   long sourceStride; /* floats from one source pixel to the next */
@@ -21,6 +20,25 @@ typedef struct KeelWindow {
   const long *runZ, *runY, *runX, *runTaps;
   const long *runOffset; /* floats from the pixel at the steps to the run's first, over whole planes */
 } KeelWindow;
+
+/* One axis of a pooling. */
+typedef struct KeelPoolAxis {
+  long input, output;
+  long window; /* taps of a window of which nothing is cut off */
+  long step;   /* pixels from one tap to the next */
+  /* For each output position: the first tap inside the source, how many are, and the axis's factor of
+     what an average is divided by. */
+  const long *first, *count, *divisor;
+} KeelPoolAxis;
+
+/* A pooling of volumes of z.input × y.input × x.input pixels; images are volumes of one plane. */
+typedef struct KeelPool {
+  KeelPoolAxis z, y, x;
+  long channels;
+  long taps;          /* of a window of which nothing is cut off */
+  const long *offset; /* floats from such a window's first pixel to each, where there are at most 64 */
+  int tiles;          /* every pixel lies in exactly one window */
+} KeelPool;
 
 /* How a backward pass knows where the activation was active. */
 enum KeelMask {
@@ -53,14 +71,74 @@ enum {
   KEEL_SILU,
   KEEL_HARD_SIGMOID,
   KEEL_HARD_SWISH,
-  KEEL_CLIP,
-  KEEL_EXPONENTIAL
+  KEEL_CLIP
 };
 
 typedef struct KeelActivation {
   int kind;
   float a, b;
 } KeelActivation;
+
+/* The losses of single elements. Their parameters: β of smooth L1, δ of Huber, γ of focal and the margin
+   in a; α of focal in b, below 0 for none. */
+enum {
+  KEEL_SQUARED_ERROR,
+  KEEL_ABSOLUTE_ERROR,
+  KEEL_SMOOTH_L1,
+  KEEL_HUBER,
+  KEEL_LOGISTIC,
+  KEEL_BINARY,
+  KEEL_BINARY_FOCAL,
+  KEEL_KL,
+  KEEL_RANKING
+};
+
+typedef struct KeelLoss {
+  int kind;
+  float a, b;
+  float weight; /* the third operand where there is none for each element */
+} KeelLoss;
+
+/* Arithmetic of two operands. */
+enum {
+  KEEL_ADD,
+  KEEL_SUBTRACT,
+  KEEL_MULTIPLY,
+  KEEL_DIVIDE,
+  KEEL_LARGER_OF,
+  KEEL_SMALLER_OF,
+  KEEL_POWER
+};
+/* The gradients of arithmetic that have a loop: KEEL_LARGER_OF, KEEL_SMALLER_OF and these. */
+enum { KEEL_BASE = 16, KEEL_EXPONENT };
+
+/* An operand on rows × channels: element (r, c) is values[r*row + c*step]; row may be 0, step is 0 or 1. */
+typedef struct KeelBroadcast {
+  const float *values;
+  long row;
+  int step;
+} KeelBroadcast;
+
+/* Functions of one operand. */
+enum {
+  KEEL_NEGATE,
+  KEEL_ABSOLUTE,
+  KEEL_EXPONENTIAL,
+  KEEL_LOGARITHM,
+  KEEL_SQUARE_ROOT,
+  KEEL_RECIPROCAL,
+  KEEL_SQUARE,
+  KEEL_SIGN,
+  KEEL_ERROR_FUNCTION
+};
+
+/* What a reduction gathers. */
+enum { KEEL_SUM, KEEL_ABSOLUTE_SUM, KEEL_SQUARE_SUM, KEEL_LARGEST, KEEL_SMALLEST };
+
+/* What tells one sequence of random bits from another. */
+typedef struct KeelKey {
+  unsigned first, second;
+} KeelKey;
 
 typedef struct KeelLoops {
   const char *name;
@@ -74,10 +152,47 @@ typedef struct KeelLoops {
   void (*add)(float *y, const float *a, const float *b, long count);
   /* y = f(x); y may be x */
   void (*activate)(float *y, const float *x, long count, KeelActivation f);
-  /* dx = dy·f′, from v = f(x) or, for GELU, SiLU and hard swish, v = x; dx may be dy or v. Not for the
-     exponential. */
+  /* dx = dy·f′, from v = f(x) or, for GELU, SiLU and hard swish, v = x; dx may be dy or v */
   void (*activateGradient)(float *dx, const float *dy, const float *v, long count,
                            KeelActivation f);
+
+  /* y = a ∘ b on rows × channels; y may be an operand that is not broadcast */
+  void (*arithmetic)(int operation, float *y, const KeelBroadcast *a, const KeelBroadcast *b,
+                     long rows, long channels);
+  /* KEEL_LARGER_OF, KEEL_SMALLER_OF: dx = dy where a wins, dy/2 where both are equal, 0 where it loses;
+     KEEL_BASE, KEEL_EXPONENT: dx = dy·∂(aᵇ)/∂a or ∂b; dx may be dy */
+  void (*arithmeticGradient)(int operand, float *dx, const float *dy, const KeelBroadcast *a,
+                             const KeelBroadcast *b, long rows, long channels);
+  /* y = f(x); y may be x */
+  void (*elementwise)(int function, float *y, const float *x, long count);
+  /* y = x where x > 0, slope·x elsewhere; slope has one float where step is 0; y may be x */
+  void (*parametricReLU)(float *y, const float *x, const float *slope, int step, long rows,
+                         long channels);
+  /* dx = dy where x > 0, slope·dy elsewhere; sum[c] = Σ of x·dy elsewhere; dx may be dy */
+  void (*parametricReLUGradient)(float *dx, float *sum, const float *dy, const float *x,
+                                 const float *slope, long rows, long channels);
+  /* y[i] = x[i]·(bits(first + i, key) < threshold ? 0 : factor); y may be x */
+  void (*dropout)(float *y, const float *x, long first, long count, KeelKey key, unsigned threshold,
+                  float factor);
+
+  /* y[c] = Σ x, Σ |x|, or the extreme over rows that lie `stride` floats apart, in float; not for
+     squares */
+  void (*foldRows)(int kind, float *y, const float *x, long rows, long stride, long channels);
+  /* to[c] += Σ x², in double */
+  void (*squareRows)(double *to, const float *x, long rows, long channels);
+  /* to[c] = to[c] + from[c], or the more extreme of both */
+  void (*foldFloats)(int kind, double *to, const float *from, long channels);
+  void (*foldTables)(int kind, double *to, const double *from, long channels);
+  /* Σ x, Σ |x|, Σ x², or the extreme of contiguous floats: float over short chunks, merged in double */
+  double (*foldRow)(int kind, const float *x, long count);
+  /* y[r] = factor·(Σ x or Σ |x| of row r), √Σ x², or its extreme: for rows of a few floats */
+  void (*foldShortRows)(int kind, float *y, const float *x, long rows, long count, float factor);
+  /* x outer × rows × channels, dy outer × channels: dx = dy at the first row that holds the extreme,
+     else 0 */
+  void (*extremeGradient)(int kind, float *dx, const float *dy, const float *x, long outer,
+                          long rows, long channels);
+  /* y[o, r, c] = factor·x[o, c] for each of `copies` rows r */
+  void (*expand)(float *y, const float *x, long outer, long copies, long channels, float factor);
 
   /* sum[c] = Σ (x − pivot[c]); square[c] = Σ (x − pivot[c])² */
   void (*moments)(const float *x, long rows, long channels, const float *pivot, float *sum,
@@ -89,8 +204,6 @@ typedef struct KeelLoops {
                        const float *sum, const float *square, double count, long channels);
   /* to[c] += from[c] */
   void (*accumulate)(double *to, const float *from, long channels);
-  /* sum[c] = Σ x */
-  void (*sumRows)(const float *x, long rows, long channels, float *sum);
   /* y = act(scale·(x − pivot) + shift + residual); residual may be null */
   void (*normalize)(float *y, const float *x, long rows, long channels, const float *pivot,
                     const float *scale, const float *shift, const float *residual, int relu);
@@ -140,18 +253,26 @@ typedef struct KeelLoops {
   /* dWeight[t, c] += Σ_p dy[p, c]·source[window t of p, c]; dy points at position first */
   void (*depthwiseWeight)(float *dWeight, const float *source, const float *dy,
                           const KeelWindow *window, long first, long count);
-  /* y[p, c] = the largest of the window; NaN wins */
-  void (*poolMaximum)(float *y, const float *source, const KeelWindow *window, long first,
-                      long count);
-  /* y[p, c] = Σ window / divisor, or / the pixels inside the source where divisor is 0 */
-  void (*poolAverage)(float *y, const float *source, const KeelWindow *window, long first,
-                      long count, long divisor);
-  /* dx[first maximum of window p, c] += dy[p, c] */
-  void (*poolMaximumGradient)(float *dx, const float *dy, const float *source,
-                              const KeelWindow *window, long first, long count);
-  /* dx[every pixel of window p, c] += dy[p, c] / divisor (as poolAverage) */
-  void (*poolAverageGradient)(float *dx, const float *dy, const KeelWindow *window, long first,
-                              long count, long divisor);
+  /* Pooling: y[p, c] for `count` positions from `first` on, counted over the images of x; y points at
+     position first. The largest of the window; NaN wins. */
+  void (*poolMaximum)(float *y, const float *x, const KeelPool *pool, long first, long count);
+  /* The same, and where it stands: index[p, c] is the pixel in its image of the first of equals. */
+  void (*poolMaximumIndices)(float *y, long long *index, const float *x, const KeelPool *pool,
+                             long first, long count);
+  /* Σ window / divisor */
+  void (*poolAverage)(float *y, const float *x, const KeelPool *pool, long first, long count);
+  /* √Σ window² */
+  void (*poolNorm)(float *y, const float *x, const KeelPool *pool, long first, long count);
+  /* The gradients of one image, each for `pixels` pixels of dx from firstPixel on, which are written
+     whatever they held; pointers are to the image. dx[first maximum of window p, c] += dy[p, c] */
+  void (*poolMaximumGradient)(float *dx, const float *dy, const float *x, const KeelPool *pool,
+                              long firstPixel, long pixels);
+  /* dx[every pixel of window p, c] += dy[p, c] / divisor */
+  void (*poolAverageGradient)(float *dx, const float *dy, const KeelPool *pool, long firstPixel,
+                              long pixels);
+  /* dx[every pixel q of window p, c] += x[q, c]·dy[p, c] / y[p, c], nothing where y is 0 */
+  void (*poolNormGradient)(float *dx, const float *dy, const float *x, const float *y,
+                           const KeelPool *pool, long firstPixel, long pixels);
 
   /* c = a·b for few rows of a, where packing b would cost more than the product: c rows × columns with
      rows cStride floats apart, a rows × depth with rows aStride apart, b depth × columns. */
@@ -163,6 +284,8 @@ typedef struct KeelLoops {
                     long rows, long columns);
   /* target[c] = value·source[c] */
   void (*scale)(float *target, const float *source, float value, long count);
+  /* target[c] += value·source[c] */
+  void (*addScaled)(float *target, const float *source, float value, long count);
   /* g += decay·w; v = momentum·v + g; w −= rate·(nesterov ? g + momentum·v : v) */
   void (*sgd)(float *w, float *v, const float *g, long count, float rate, float momentum,
               float decay, int nesterov);
@@ -179,6 +302,40 @@ typedef struct KeelLoops {
   void (*clip)(float *g, long count, float limit);
   /* Σ x², in double, in an order that is the same for every instruction set */
   double (*squareSum)(const float *x, long count);
+
+  /* Along each row: largest = max x and logSum = log Σ e^(x − largest), kept apart, since their sum would
+     round away the second where the first is large. */
+  void (*logSumExp)(float *largest, float *logSum, const float *x, long rows, long columns);
+  /* y = e^x/Σ e^x along each row, or its logarithm; y may be x */
+  void (*softmax)(float *y, const float *x, long rows, long columns, int isLog);
+  /* dx from the result y: y·(dy − Σ dy·y), or for the logarithm dy − e^y·Σ dy; dx may be dy or y */
+  void (*softmaxGradient)(float *dx, const float *dy, const float *y, long rows, long columns,
+                          int isLog);
+  /* y = scale[r]·softmax(x), from what logSumExp wrote */
+  void (*scaledSoftmax)(float *y, const float *x, const float *largest, const float *logSum,
+                        const float *scale, long rows, long columns);
+  /* y[r] = −Σ p·log p with p = softmax(x), 0·log 0 = 0 */
+  void (*entropy)(float *y, const float *x, const float *largest, const float *logSum, long rows,
+                  long columns);
+  /* dx = −scale[r]·p·(log p + entropy[r]) */
+  void (*entropyGradient)(float *dx, const float *x, const float *largest, const float *logSum,
+                          const float *entropy, const float *scale, long rows, long columns);
+  /* out = the loss of x and y; w is a third operand or null */
+  void (*pointLoss)(float *out, const float *x, const float *y, const float *w, long count,
+                    KeelLoss f);
+  /* dx = (dy or, where that is null, factor)·the derivative of the loss by x */
+  void (*pointLossGradient)(float *dx, const float *x, const float *y, const float *w,
+                            const float *dy, float factor, long count, KeelLoss f);
+  /* Σ x, in double, in an order that is the same for every instruction set */
+  double (*sumFloats)(const float *x, long count);
+  /* With t′ = w·(keep·t + spread), null targets being 0 and null w 1:
+     out[r] = −Σ t′·log softmax(x), total[r] = Σ t′ */
+  void (*targetLoss)(float *out, float *total, const float *x, const float *targets, const float *w,
+                     float keep, float spread, const float *largest, const float *logSum, long rows,
+                     long columns);
+  /* dx −= scale[r]·t′ */
+  void (*subtractTargets)(float *dx, const float *targets, const float *w, float keep, float spread,
+                          const float *scale, long rows, long columns);
 } KeelLoops;
 
 /* The instruction sets, lowest first. On arm64 the baseline is NEON. */

@@ -2,20 +2,17 @@ internal import KeelGraph
 internal import KeelKernels
 internal import KeelTensor
 
-/// A convolution or linear layer with its epilogue. A constant weight is packed once, when the plan is
-/// made; another is packed at each run, into scratch memory.
-internal struct ConvolutionStep: PreparedKernel {
-  private let kernel: ConvolutionKernel
+/// A convolution, a transposed one or a linear layer with its epilogue. A constant weight is packed once,
+/// when the plan is made; another is packed at each run, into scratch memory.
+internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
+  private let kernel: Kernel
   private let activation: Activation?
   private let bias: Int?
   private let residual: Int?
   private let packed: Tensor?
   let scratchCount: Int
 
-  init(
-    _ request: KernelRequest, _ geometry: ConvolutionGeometry, _ epilogue: Epilogue
-  ) throws(KeelError) {
-    let kernel = try ConvolutionKernel(geometry, batch: request.inputs[0][0])
+  init(_ request: KernelRequest, _ kernel: Kernel, _ epilogue: Epilogue) {
     self.kernel = kernel
     activation = epilogue.activation
     bias = epilogue.hasBias ? 2 : nil
@@ -23,8 +20,10 @@ internal struct ConvolutionStep: PreparedKernel {
     let workspace = kernel.workspaceCount(request.parallelism)
     if let weight = request.constants[1] {
       var tensor = Tensor(zeros: [kernel.packedWeightCount])
-      weight.withSpan { weight in
-        tensor.withMutableSpan { kernel.pack(weight, into: &$0) }
+      tensor.withMutableSpan { span in
+        span.withUnsafeMutableBufferPointer {
+          kernel.pack(weight.unsafeBase, into: $0.baseAddress!)
+        }
       }
       packed = tensor
       scratchCount = workspace
@@ -43,28 +42,10 @@ internal struct ConvolutionStep: PreparedKernel {
         epilogue: epilogue, scratch: operands.scratch, parallelism: parallelism)
     } else {
       let target = operands.scratch + (scratchCount - kernel.packedWeightCount)
-      kernel.pack(operands.floats(1), into: target)
       kernel.run(
-        operands.floats(0), packed: target, into: operands.result(0), epilogue: epilogue,
-        scratch: operands.scratch, parallelism: parallelism)
+        operands.floats(0), weight: operands.floats(1), packed: target, into: operands.result(0),
+        epilogue: epilogue, scratch: operands.scratch, parallelism: parallelism)
     }
-  }
-}
-
-/// The input gradient of a convolution or linear layer.
-internal struct InputGradientStep: PreparedKernel {
-  private let kernel: ConvolutionInputGradient
-  let scratchCount: Int
-
-  init(_ request: KernelRequest, _ geometry: ConvolutionGeometry) throws(KeelError) {
-    kernel = try ConvolutionInputGradient(geometry, batch: request.inputs[0][0])
-    scratchCount = kernel.workspaceCount(request.parallelism)
-  }
-
-  func run(_ operands: Operands, _ parallelism: Parallelism) {
-    kernel.run(
-      operands.floats(0), weight: operands.floats(1), into: operands.result(0),
-      scratch: operands.scratch, parallelism: parallelism)
   }
 }
 

@@ -24,16 +24,6 @@ internal struct ActivationGradientStep: PreparedKernel {
   }
 }
 
-/// a + b.
-internal struct AddStep: PreparedKernel {
-  let count: Int
-  func run(_ operands: Operands, _ parallelism: Parallelism) {
-    Elementwise.add(
-      operands.floats(0), operands.floats(1), into: operands.result(0), count: count,
-      parallelism: parallelism)
-  }
-}
-
 /// A copy, for a reshape whose result has memory of its own.
 internal struct CopyStep: PreparedKernel {
   let byteCount: Int
@@ -50,22 +40,5 @@ internal struct FillStep: PreparedKernel {
   let count: Int
   func run(_ operands: Operands, _ parallelism: Parallelism) {
     operands.result(0).update(repeating: value, count: count)
-  }
-}
-
-/// The sum of each channel.
-internal struct ChannelSumStep: PreparedKernel {
-  private let sum: ChannelSum
-  let scratchCount: Int
-
-  init(sum: ChannelSum, parallelism: Parallelism) {
-    self.sum = sum
-    scratchCount = sum.scratchCount(parallelism)
-  }
-
-  func run(_ operands: Operands, _ parallelism: Parallelism) {
-    sum.run(
-      operands.floats(0), into: operands.result(0), scratch: operands.scratch,
-      parallelism: parallelism)
   }
 }

@@ -54,6 +54,11 @@ package struct Operands: @unchecked Sendable {
     outputs[index].assumingMemoryBound(to: Float.self)
   }
 
+  /// An integer result.
+  package func integerResult(_ index: Int) -> UnsafeMutablePointer<Int64> {
+    outputs[index].assumingMemoryBound(to: Int64.self)
+  }
+
   /// A Float result that a primitive may not have.
   package func result(_ index: Int?) -> UnsafeMutablePointer<Float>? { index.map { result($0) } }
 }
@@ -88,15 +93,19 @@ package struct KernelRequest {
   package func prepare() throws(KeelError) -> any PreparedKernel {
     switch node.primitive {
     case .convolution(let geometry, let epilogue):
-      return try ConvolutionStep(self, geometry, epilogue)
-    case .convolutionInputGradient(let geometry):
-      return try InputGradientStep(self, geometry)
+      return ConvolutionStep(self, try ConvolutionKernel(geometry, batch: inputs[0][0]), epilogue)
+    case .transposedConvolution(let geometry, let epilogue):
+      return ConvolutionStep(
+        self, try TransposedConvolutionKernel(geometry, batch: inputs[0][0]), epilogue)
     case .convolutionWeightGradient(let geometry):
       return try WeightGradientStep(self, geometry)
     case .linear(let epilogue):
-      return try ConvolutionStep(self, linearGeometry(weight: 1), epilogue)
+      return ConvolutionStep(
+        self, try ConvolutionKernel(linearGeometry(weight: 1), batch: inputs[0][0]), epilogue)
     case .linearInputGradient:
-      return try InputGradientStep(self, linearGeometry(weight: 1))
+      return ConvolutionStep(
+        self, try TransposedConvolutionKernel(linearGeometry(weight: 1), batch: inputs[0][0]),
+        Epilogue())
     case .linearWeightGradient:
       return try WeightGradientStep(
         self, .linear(inputs: inputs[0][1], outputs: inputs[1][1], place: node.label))
@@ -109,27 +118,60 @@ package struct KernelRequest {
       return ActivationStep(activation: activation, count: inputs[0].elementCount)
     case .activationGradient(let activation):
       return ActivationGradientStep(activation: activation, count: inputs[0].elementCount)
-    case .add: return AddStep(count: inputs[0].elementCount)
-    case .channelSum:
-      return ChannelSumStep(
-        sum: ChannelSum(rows: inputs[0].rowCount, channels: inputs[0].channelCount),
-        parallelism: parallelism)
     case .pooling(let geometry):
       return PoolingStep(kernel: PoolingKernel(geometry, batch: inputs[0][0]))
     case .poolingGradient(let geometry):
       return PoolingGradientStep(
-        kernel: PoolingKernel(geometry, batch: inputs[0][0]),
-        takesInput: geometry.kind == .maximum)
-    case .globalAveragePooling: return GlobalPoolingStep(image: inputs[0], parallelism: parallelism)
-    case .globalAveragePoolingGradient: return GlobalPoolingGradientStep(image: outputs[0])
+        kernel: PoolingKernel(geometry, batch: inputs[0][0]), operandCount: inputs.count)
+    case .maxPoolingWithIndices(let geometry):
+      return PoolingIndicesStep(kernel: PoolingKernel(geometry, batch: inputs[0][0]))
+    case .movement(let movement):
+      return MovementStep(
+        kernel: MovementKernel(movement, input: inputs[0], output: outputs[0], gradient: false))
+    case .movementGradient(let movement, _):
+      return MovementStep(
+        kernel: MovementKernel(movement, input: outputs[0], output: inputs[0], gradient: true))
+    case .concatenation(let axis):
+      return ConcatenationStep(kernel: ConcatenationKernel(inputs: inputs, axis: axis))
+    case .transpose(let permutation):
+      return TransposeStep(kernel: TransposeKernel(input: inputs[0], permutation: permutation))
     case .reshape: return CopyStep(byteCount: inputs[0].elementCount * MemoryLayout<Float>.size)
-    case .softmax: return SoftmaxStep(rows: inputs[0].rowCount, columns: inputs[0].channelCount)
-    case .softmaxCrossEntropy:
-      return CrossEntropyStep(rows: inputs[0][0], columns: inputs[0][1], place: node.label)
-    case .softmaxCrossEntropyGradient:
-      return CrossEntropyGradientStep(rows: inputs[0][0], columns: inputs[0][1], place: node.label)
+    case .softmax: return SoftmaxStep(kernel: softmaxKernel(isLog: false))
+    case .logSoftmax: return SoftmaxStep(kernel: softmaxKernel(isLog: true))
+    case .softmaxGradient: return SoftmaxGradientStep(kernel: softmaxKernel(isLog: false))
+    case .logSoftmaxGradient: return SoftmaxGradientStep(kernel: softmaxKernel(isLog: true))
+    case .loss(let loss): return LossStep(self, loss)
+    case .lossGradient(let loss): return LossGradientStep(self, loss)
     case .fill(let value, _): return FillStep(value: value, count: outputs[0].elementCount)
+    case .arithmetic(let operation):
+      return ArithmeticStep(operation: operation, kernel: BroadcastKernel(inputs[0], inputs[1]))
+    case .arithmeticGradient(let operand):
+      return ArithmeticGradientStep(
+        operand: operand, kernel: BroadcastKernel(inputs[1], inputs[2]))
+    case .elementwise(let function):
+      return ElementwiseStep(function: function, count: inputs[0].elementCount)
+    case .reduction(let reduction):
+      return ReductionStep(
+        kernel: ReductionKernel(inputs[0], reduction), parallelism: parallelism)
+    case .extremeGradient(let reduction):
+      return ExtremeGradientStep(kernel: ReductionKernel(inputs[1], reduction))
+    case .expand(_, let divides):
+      return ExpandStep(kernel: ExpansionKernel(from: inputs[0], to: outputs[0], divides: divides))
+    case .parametricReLU:
+      return ParametricReLUStep(
+        kernel: ParametricReLUKernel(inputs[0], slopes: inputs[1].elementCount))
+    case .parametricReLUGradient:
+      return ParametricReLUGradientStep(
+        kernel: ParametricReLUKernel(inputs[1], slopes: inputs[2].elementCount),
+        parallelism: parallelism)
+    case .dropout(let dropout):
+      return DropoutStep(
+        kernel: DropoutKernel(dropout, inputs[0]), parallelism: parallelism)
     }
+  }
+
+  private func softmaxKernel(isLog: Bool) -> SoftmaxKernel {
+    SoftmaxKernel(rows: inputs[0].rowCount, columns: inputs[0].channelCount, isLog: isLog)
   }
 
   /// A linear layer as the 1×1 convolution that it is.

@@ -64,8 +64,12 @@ internal struct StorageAssignment {
   /// The operands that the first result may be written over.
   private static func overwritable(_ primitive: Primitive) -> [Int] {
     switch primitive {
-    case .activation, .activationGradient, .normalization, .normalizationGradient: [0]
-    case .add: [0, 1]
+    case .activation, .activationGradient, .normalization, .normalizationGradient, .softmax,
+      .logSoftmax:
+      [0]
+    // An operand that is broadcast has fewer elements than the result, and is left alone.
+    case .arithmetic, .softmaxGradient, .logSoftmaxGradient: [0, 1]
+    case .elementwise, .arithmeticGradient, .parametricReLU, .parametricReLUGradient, .dropout: [0]
     default: []
     }
   }

@@ -12,7 +12,7 @@ internal enum Fusion {
     for i in editor.nodes.indices {
       guard let node = editor.nodes[i] else { continue }
       switch node.primitive {
-      case .add: fuseAdd(node, at: i, &editor, &report)
+      case .add where adds(node, editor): fuseAdd(node, at: i, &editor, &report)
       case .activation(let activation):
         if keepsGradients, activation.gradientOperand == .input {
           report.entries.append(kept(node, "its gradient needs its argument"))
@@ -22,6 +22,11 @@ internal enum Fusion {
       default: break
       }
     }
+  }
+
+  /// Whether the operands have one shape: an epilogue adds no broadcast residual.
+  private static func adds(_ node: Node, _ editor: GraphEditor) -> Bool {
+    editor.type(of: node.inputs[0]) == editor.type(of: node.inputs[1])
   }
 
   private static func fuse(

@@ -5,7 +5,7 @@ package import KeelTensor
 package enum Elementwise {
   private static let elementsPerTask = 32_768
 
-  private static func forEachSlice(
+  internal static func forEachSlice(
     _ count: Int, work: Int, _ parallelism: Parallelism,
     _ body: (_ offset: Int, _ count: Int) -> Void
   ) {
@@ -13,14 +13,6 @@ package enum Elementwise {
     parallelism.forEach(slices.count, work: work) { task, _ in
       body(slices[task].lowerBound, slices[task].count)
     }
-  }
-
-  /// y = a + b.
-  package static func add(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
-    count: Int, parallelism: Parallelism
-  ) {
-    forEachSlice(count, work: count, parallelism) { loops.add(y + $0, a + $0, b + $0, $1) }
   }
 
   /// y = f(x).
@@ -43,13 +35,15 @@ package enum Elementwise {
     }
   }
 
-  /// y = e^x, within 1 ulp: infinity above 88.7228, 0 below −103.9721.
-  package static func exponential(
-    _ x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, count: Int,
-    parallelism: Parallelism
+  /// y = f(x).
+  package static func apply(
+    _ function: ElementwiseFunction, _ x: UnsafePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, count: Int, parallelism: Parallelism
   ) {
-    let leaf = KeelActivation(kind: Int32(KEEL_EXPONENTIAL), a: 0, b: 0)
-    forEachSlice(count, leaf, parallelism) { loops.activate(y + $0, x + $0, $1, leaf) }
+    let leaf = function.leaf
+    forEachSlice(count, work: count * function.workPerElement, parallelism) {
+      loops.elementwise(leaf, y + $0, x + $0, $1)
+    }
   }
 
   private static func forEachSlice(

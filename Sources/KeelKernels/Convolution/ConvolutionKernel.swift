@@ -114,22 +114,13 @@ public struct ConvolutionKernel: Sendable {
         && workspace.count >= workspaceCount(parallelism),
       "expected operands of convolution \(geometry) for batch \(batch), found x \(x.count), y \(y.count), packed weight \(packedWeight.count), bias \(bias?.count ?? 0), residual \(residual?.count ?? 0), workspace \(workspace.count)"
     )
-    let bias = unsafe(bias)
-    let residual = unsafe(residual)
-    x.withUnsafeBufferPointer { x in
-      packedWeight.withUnsafeBufferPointer { packed in
-        workspace.withUnsafeMutableBufferPointer { workspace in
-          y.withUnsafeMutableBufferPointer { y in
-            run(
-              x.baseAddress!, packed: packed.baseAddress!, into: y.baseAddress!,
-              epilogue: EpilogueOperands(bias: bias, residual: residual, activation: activation),
-              scratch: workspace.baseAddress ?? y.baseAddress!, parallelism: parallelism)
-          }
-        }
-      }
-    }
+    let epilogue = EpilogueOperands(
+      bias: unsafe(bias), residual: unsafe(residual), activation: activation)
+    runPacked(x, packedWeight, epilogue, into: &y, workspace: &workspace, parallelism)
   }
+}
 
+extension ConvolutionKernel: PackedConvolution {
   package func pack(
     _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>
   ) {

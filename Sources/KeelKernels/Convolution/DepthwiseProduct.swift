@@ -1,7 +1,7 @@
 internal import CKeelLoops
 internal import KeelTensor
 
-/// Depthwise convolutions and their input gradients: y[p, c] = Σ_t weight[t, c]·x[window t of p, c].
+/// Depthwise convolutions and transposed ones: y[p, c] = Σ_t weight[t, c]·x[window t of p, c].
 internal struct DepthwiseProduct: Sendable {
   let channels: Int
   let taps: Int
@@ -65,9 +65,8 @@ internal struct DepthwiseProduct: Sendable {
                 y + phase.outputPixel(positions.lowerBound) * channels, phase.pixelStep * channels,
                 source, weight, $0, positions.lowerBound, positions.count)
             }
-            if phase.isWhole {
-              epilogue.apply(to: y, rows: positions, columns: 0..<channels, stride: channels)
-            }
+            epilogue.apply(
+              to: y, of: phase, rows: positions, columns: 0..<channels, stride: channels)
           }
           weight += phase.window.taps.count * channels
         }

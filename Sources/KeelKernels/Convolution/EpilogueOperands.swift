@@ -23,23 +23,46 @@ package struct EpilogueOperands {
   internal func apply(
     to y: UnsafeMutablePointer<Float>, rows: Range<Int>, columns: Range<Int>, stride: Int
   ) {
+    apply(
+      to: y, first: rows.lowerBound, count: rows.count, step: 1, columns: columns, stride: stride)
+  }
+
+  /// Applies the epilogue to `count` rows that lie `step` rows apart.
+  internal func apply(
+    to y: UnsafeMutablePointer<Float>, first: Int, count: Int, step: Int, columns: Range<Int>,
+    stride: Int
+  ) {
     guard !isEmpty else { return }
-    let offset = rows.lowerBound * stride + columns.lowerBound
+    let offset = first * stride + columns.lowerBound
     let isReLU = activation == .relu
     if isReLU || bias != nil || residual != nil {
       loops.epilogue(
-        y + offset, rows.count, columns.count, stride, bias.map { $0 + columns.lowerBound },
+        y + offset, count, columns.count, step * stride, bias.map { $0 + columns.lowerBound },
         residual.map { $0 + offset }, isReLU ? 1 : 0)
     }
     guard let activation, !isReLU else { return }
     let leaf = activation.leaf
-    if columns.count == stride {
-      loops.activate(y + offset, y + offset, rows.count * stride, leaf)
+    if columns.count == stride, step == 1 {
+      loops.activate(y + offset, y + offset, count * stride, leaf)
     } else {
-      for row in 0..<rows.count {
-        let start = y + offset + row * stride
+      for row in 0..<count {
+        let start = y + offset + row * step * stride
         loops.activate(start, start, columns.count, leaf)
       }
+    }
+  }
+
+  /// Applies the epilogue to the pixels that some positions of a phase's grid make.
+  internal func apply(
+    to y: UnsafeMutablePointer<Float>, of phase: WindowPhase, rows: Range<Int>,
+    columns: Range<Int>, stride: Int
+  ) {
+    guard !isEmpty else { return }
+    if phase.isWhole { return apply(to: y, rows: rows, columns: columns, stride: stride) }
+    phase.forEachRow(of: rows) { positions, pixel in
+      apply(
+        to: y, first: pixel, count: positions.count, step: phase.pixelStep, columns: columns,
+        stride: stride)
     }
   }
 }

@@ -44,6 +44,8 @@ internal struct IndirectProduct: Sendable {
 
   /// Where the weight is read as it is, not packed: the floats from a row of B to the next.
   private let weightStep: Int?
+  /// Whether the weight is read as it is.
+  var readsWeight: Bool { weightStep != nil }
   /// The floats of the packed weight, and of the zeros behind it that stand for padding.
   let packedCount: Int
   /// Where the zeros start.
@@ -64,8 +66,8 @@ internal struct IndirectProduct: Sendable {
 
   /// - Parameters:
   ///   - phases: windows whose runs are single taps.
-  ///   - weightTaps: for an input gradient, whose weight is packed for each run, the taps of the whole
-  ///     kernel; nil for a weight that is packed once.
+  ///   - weightTaps: for a transposed convolution whose weight is used once, the taps of the whole
+  ///     kernel: then the weight may be read as it is. nil for a weight that is packed.
   init(
     batch: Int, groups: Int, inputsPerGroup: Int, outputsPerGroup: Int, sourceStride: Int,
     phases geometries: [WindowPhase], weightTaps: Int? = nil
@@ -123,7 +125,8 @@ internal struct IndirectProduct: Sendable {
     let parts = min(panels.count, max(1, (16 + tileCount - 1) / max(1, tileCount)))
     return Phase(
       geometry: geometry, runs: runs, depth: depth, panels: panels, usesDots: usesDots,
-      strip: strip, tiles: tiles, panelsPerTask: (panels.count + parts - 1) / max(1, parts), packedOffset: packedOffset)
+      strip: strip, tiles: tiles, panelsPerTask: (panels.count + parts - 1) / max(1, parts),
+      packedOffset: packedOffset)
   }
 
   /// Computes every pixel of the result.
@@ -131,7 +134,8 @@ internal struct IndirectProduct: Sendable {
   /// - Precondition: `scratch` has `scratchPerWorker` floats for each worker.
   func run(
     source: UnsafePointer<Float>, packed: UnsafePointer<Float>, weight: UnsafePointer<Float>? = nil,
-    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     for phase in phases {
       let panelTasks = phase.panelTasks
@@ -143,7 +147,8 @@ internal struct IndirectProduct: Sendable {
         let panels = first..<min(first + phase.panelsPerTask, phase.panels.count)
         let memory = scratch + worker * scratchPerWorker
         run(
-          phase, tile, panels, source, weightStep == nil ? packed : weight!, packed + zerosOffset, y,
+          phase, tile, panels, source, weightStep == nil ? packed : weight!, packed + zerosOffset,
+          y,
           epilogue, memory)
       }
     }
@@ -152,7 +157,8 @@ internal struct IndirectProduct: Sendable {
   private func run(
     _ phase: Phase, _ tile: Int, _ panels: Range<Int>, _ source: UnsafePointer<Float>,
     _ weight: UnsafePointer<Float>, _ zeros: UnsafePointer<Float>,
-    _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands, _ memory: UnsafeMutablePointer<Float>
+    _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands,
+    _ memory: UnsafeMutablePointer<Float>
   ) {
     let window = phase.geometry.window
     let stride = groups * outputsPerGroup
@@ -162,7 +168,14 @@ internal struct IndirectProduct: Sendable {
     let table = AddressTable(memory, rows: count)
     phase.geometry.locate(rows, in: y, stride: stride, table.targets)
     if phase.runs == 0 {
-      for row in 0..<count { table.targets[row]!.update(repeating: 0, count: stride) }
+      // Of these panels alone: others may be finished already.
+      let columns = phase.columns(of: panels, outputs: outputsPerGroup)
+      for group in 0..<groups {
+        for row in 0..<count {
+          (table.targets[row]! + group * outputsPerGroup + columns.lowerBound)
+            .update(repeating: 0, count: columns.count)
+        }
+      }
     } else if let strip = phase.strip, let block {
       strip.locate(table.sources, block, source: source, in: memory + tableCount)
     } else {
@@ -200,12 +213,10 @@ internal struct IndirectProduct: Sendable {
             part.count)
         }
       }
-      if phase.geometry.isWhole {
-        let low = phase.columns(ofPanel: panels.lowerBound, of: outputsPerGroup).lowerBound
-        let high = phase.columns(ofPanel: panels.upperBound - 1, of: outputsPerGroup).upperBound
-        let columns = base + low..<base + high
-        epilogue.apply(to: y, rows: rows, columns: columns, stride: stride)
-      }
+      let columns = phase.columns(of: panels, outputs: outputsPerGroup)
+      epilogue.apply(
+        to: y, of: phase.geometry, rows: rows,
+        columns: base + columns.lowerBound..<base + columns.upperBound, stride: stride)
     }
   }
 
@@ -276,6 +287,12 @@ extension IndirectProduct.Phase {
     if usesDots { return 0..<outputs }
     let vectors = panels[panel]
     return vectors.lowerBound * loops.width..<min(vectors.upperBound * loops.width, outputs)
+  }
+
+  /// The output channels of some panels.
+  func columns(of panels: Range<Int>, outputs: Int) -> Range<Int> {
+    columns(ofPanel: panels.lowerBound, of: outputs)
+      .lowerBound..<columns(ofPanel: panels.upperBound - 1, of: outputs).upperBound
   }
 
   /// The floats of one group's packed weight.

@@ -23,6 +23,16 @@ internal final class Window: @unchecked Sendable {
   /// The floats of one gathered row: taps × channels.
   var columnCount: Int { taps.count * leaf.channels }
 
+  /// The grid positions of a row.
+  var gridWidth: Int { leaf.gridWidth }
+
+  /// Whether every position sees the source's pixel of the same number, and nothing else.
+  var isIdentity: Bool {
+    taps.count == 1 && taps[0].z == 0 && taps[0].y == 0 && taps[0].x == 0
+      && leaf.stepZ == 1 && leaf.stepY == 1 && leaf.stepX == 1 && leaf.gridDepth == leaf.sourceDepth
+      && leaf.gridHeight == leaf.sourceHeight && leaf.gridWidth == leaf.sourceWidth
+  }
+
   private let runs: UnsafeMutablePointer<Int>
 
   /// Positions, extents or steps along three axes.
@@ -77,8 +87,6 @@ internal final class Window: @unchecked Sendable {
 
   /// The number of each run's first tap.
   var runNumbers: UnsafePointer<Int> { UnsafePointer(runs + 5 * leaf.runCount) }
-  /// The grid positions of a row.
-  var gridWidth: Int { leaf.gridWidth }
   /// Whether source and grid are images, not volumes.
   var isFlat: Bool { leaf.sourceDepth == 1 && leaf.gridDepth == 1 && taps.allSatisfy { $0.z == 0 } }
 

@@ -1,7 +1,7 @@
 internal import CKeelLoops
 internal import KeelTensor
 
-/// The engine behind im2col convolutions and their input gradients: for each tile of output pixels,
+/// The engine behind im2col convolutions: for each tile of output pixels,
 /// gather the windows into a block that stays in L2, multiply it with the packed weight, finish the
 /// tile (bias, residual, activation) before it leaves the cache. The whole column matrix never exists.
 ///
@@ -14,9 +14,6 @@ internal struct WindowedProduct: Sendable {
   let sourceStride: Int
   let inputsPerGroup: Int
   let phases: [Phase]
-  /// Whether the source itself is A: pointwise convolutions, and their input gradients.
-  let readsSource: Bool
-
   struct Phase: Sendable {
     let geometry: WindowPhase
     let product: PackedProduct
@@ -25,6 +22,8 @@ internal struct WindowedProduct: Sendable {
     let panelsPerTask: Int
     /// Where the phase's packed weight starts: groups follow each other.
     let packedOffset: Int
+    /// Whether the source itself is A.
+    let readsSource: Bool
 
     var panelTasks: Int { (product.panelCount + panelsPerTask - 1) / panelsPerTask }
   }
@@ -42,10 +41,10 @@ internal struct WindowedProduct: Sendable {
     self.outputsPerGroup = outputsPerGroup
     self.inputsPerGroup = inputsPerGroup
     self.sourceStride = sourceStride
-    self.readsSource = readsSource
     var offset = 0
     phases = geometries.map { geometry in
       let k = geometry.window.taps.count * inputsPerGroup
+      let readsSource = readsSource && geometry.window.isIdentity
       let product = PackedProduct(n: outputsPerGroup, k: max(k, 1))
       let limit = readsSource ? Int.max : max(8, Self.tileLimit / max(k, 1))
       let tiles = RowTiles(
@@ -57,26 +56,22 @@ internal struct WindowedProduct: Sendable {
       defer { offset += groups * k * outputsPerGroup }
       return Phase(
         geometry: geometry, product: product, tiles: tiles, panelsPerTask: panelsPerTask,
-        packedOffset: offset)
+        packedOffset: offset, readsSource: readsSource)
     }
     packedCount = offset
     scratchPerWorker =
-      phases.map { phase in
-        let finished = phase.geometry.isWhole ? 0 : phase.tiles.largest * groups * outputsPerGroup
-        return Self.gatheredCount(phase, readsSource) + (finished + 15) / 16 * 16
-      }.max() ?? 0
+      phases.map { Self.gatheredCount($0) }.max() ?? 0
   }
 
   /// The floats of a gathered tile, rounded up to a cache line.
-  private static func gatheredCount(_ phase: Phase, _ readsSource: Bool) -> Int {
-    readsSource ? 0 : (phase.tiles.largest * phase.product.k + 15) / 16 * 16
+  private static func gatheredCount(_ phase: Phase) -> Int {
+    phase.readsSource ? 0 : (phase.tiles.largest * phase.product.k + 15) / 16 * 16
   }
 
   /// The floats of the packed weight.
   let packedCount: Int
 
-  /// The floats of scratch memory for one worker: the gathered tile, and the finished tile where pixels
-  /// of the result do not follow each other. Kept, because runs need it and must not allocate.
+  /// The floats of scratch memory for one worker: the gathered tile. Kept, because runs need it and must not allocate.
   let scratchPerWorker: Int
 
   /// Computes every pixel of the result.
@@ -93,18 +88,13 @@ internal struct WindowedProduct: Sendable {
         let first = part * phase.panelsPerTask
         let panels = first..<min(first + phase.panelsPerTask, phase.product.panelCount)
         let memory = scratch + worker * scratchPerWorker
-        if phase.geometry.isWhole {
-          runWhole(
-            phase, phase.tiles[tile], panels, source, packed, y, epilogue, columns: memory)
-        } else {
-          runScattered(phase, phase.tiles[tile], panels, source, packed, y, memory)
-        }
+        run(phase, phase.tiles[tile], panels, source, packed, y, epilogue, columns: memory)
       }
     }
   }
 
-  /// A tile whose rows are rows of the result.
-  private func runWhole(
+  /// One tile.
+  private func run(
     _ phase: Phase, _ rows: Range<Int>, _ panels: Range<Int>, _ source: UnsafePointer<Float>,
     _ packed: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands,
     columns: UnsafeMutablePointer<Float>
@@ -121,37 +111,6 @@ internal struct WindowedProduct: Sendable {
     }
   }
 
-  /// A tile whose rows are pixels that lie apart: finished in scratch memory, then copied out.
-  private func runScattered(
-    _ phase: Phase, _ rows: Range<Int>, _ panels: Range<Int>, _ source: UnsafePointer<Float>,
-    _ packed: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
-    _ memory: UnsafeMutablePointer<Float>
-  ) {
-    let stride = groups * outputsPerGroup
-    let hasTaps = !phase.geometry.window.taps.isEmpty
-    let finished = memory + Self.gatheredCount(phase, readsSource)
-    let low = phase.product.columns(ofPanel: panels.lowerBound).lowerBound
-    let high = phase.product.columns(ofPanel: panels.upperBound - 1).upperBound
-    if hasTaps {
-      for group in 0..<groups {
-        multiply(
-          phase, rows, panels, group, source, packed, into: finished + group * outputsPerGroup,
-          columns: memory)
-      }
-    }
-    for (i, position) in rows.enumerated() {
-      let pixel = y + phase.geometry.outputPixel(position) * stride
-      for group in 0..<groups {
-        let column = group * outputsPerGroup + low
-        if hasTaps {
-          (pixel + column).update(from: finished + i * stride + column, count: high - low)
-        } else {
-          (pixel + column).update(repeating: 0, count: high - low)
-        }
-      }
-    }
-  }
-
   private func multiply(
     _ phase: Phase, _ rows: Range<Int>, _ panels: Range<Int>, _ group: Int,
     _ source: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
@@ -159,7 +118,7 @@ internal struct WindowedProduct: Sendable {
   ) {
     var a = source + group * inputsPerGroup
     var lda = sourceStride
-    if readsSource {
+    if phase.readsSource {
       a += rows.lowerBound * sourceStride
     } else {
       withUnsafePointer(to: phase.geometry.window.leaf) {

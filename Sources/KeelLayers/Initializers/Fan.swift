@@ -1,6 +1,9 @@
 import KeelTensor
 
 /// The number of weights that meet in one unit, by which initial weights are scaled.
+///
+/// A transposed convolution's weight Cin×…×(Cout/G) is counted as that of the convolution which it
+/// transposes, as PyTorch does: fan in Cout/G·kH·kW, fan out Cin·kH·kW.
 public enum Fan: Hashable, Sendable {
   /// The terms behind one output, Cin/G·kH·kW: keeps the variance of activations.
   case input

@@ -1,3 +1,4 @@
+import KeelGraph
 import KeelTensor
 
 /// How a weight is filled before training.
@@ -21,10 +22,14 @@ public struct KaimingNormal: Initializer, Hashable {
     self.gain = gain
   }
 
+  /// gain/√fan.
+  public func deviation(of shape: Shape) -> Double {
+    gain.value / Double(fan.count(of: shape)).squareRoot()
+  }
+
   /// A new weight.
   public func tensor(_ shape: Shape, using source: inout RandomSource) -> Tensor {
-    let deviation = gain.value / Double(fan.count(of: shape)).squareRoot()
-    return Tensor(normal: shape, deviation: deviation, using: &source)
+    Tensor(normal: shape, deviation: deviation(of: shape), using: &source)
   }
 }
 
@@ -43,9 +48,14 @@ public struct KaimingUniform: Initializer, Hashable {
     self.gain = gain
   }
 
+  /// gain·√(3/fan).
+  public func bound(of shape: Shape) -> Double {
+    gain.value * (3 / Double(fan.count(of: shape))).squareRoot()
+  }
+
   /// A new weight.
   public func tensor(_ shape: Shape, using source: inout RandomSource) -> Tensor {
-    let bound = gain.value * (3 / Double(fan.count(of: shape))).squareRoot()
+    let bound = bound(of: shape)
     return Tensor(uniform: shape, from: -bound, to: bound, using: &source)
   }
 }
@@ -60,10 +70,15 @@ public struct XavierNormal: Initializer, Hashable {
   /// Makes the initializer.
   public init(gain: Gain = .linear) { self.gain = gain }
 
+  /// gain·√(2/(fan in + fan out)).
+  public func deviation(of shape: Shape) -> Double {
+    let fans = Double(Fan.input.count(of: shape) + Fan.output.count(of: shape))
+    return gain.value * (2 / fans).squareRoot()
+  }
+
   /// A new weight.
   public func tensor(_ shape: Shape, using source: inout RandomSource) -> Tensor {
-    let fans = Double(Fan.input.count(of: shape) + Fan.output.count(of: shape))
-    return Tensor(normal: shape, deviation: gain.value * (2 / fans).squareRoot(), using: &source)
+    Tensor(normal: shape, deviation: deviation(of: shape), using: &source)
   }
 }
 
@@ -77,11 +92,30 @@ public struct XavierUniform: Initializer, Hashable {
   /// Makes the initializer.
   public init(gain: Gain = .linear) { self.gain = gain }
 
+  /// gain·√(6/(fan in + fan out)).
+  public func bound(of shape: Shape) -> Double {
+    let fans = Double(Fan.input.count(of: shape) + Fan.output.count(of: shape))
+    return gain.value * (6 / fans).squareRoot()
+  }
+
   /// A new weight.
   public func tensor(_ shape: Shape, using source: inout RandomSource) -> Tensor {
-    let fans = Double(Fan.input.count(of: shape) + Fan.output.count(of: shape))
-    let bound = gain.value * (6 / fans).squareRoot()
+    let bound = bound(of: shape)
     return Tensor(uniform: shape, from: -bound, to: bound, using: &source)
+  }
+}
+
+/// Fills normally with mean 0 and one deviation, whatever the weight's size.
+public struct NormalInitializer: Initializer, Hashable {
+  /// The deviation.
+  public var deviation: Double
+
+  /// Makes the initializer.
+  public init(deviation: Double) { self.deviation = deviation }
+
+  /// A new weight.
+  public func tensor(_ shape: Shape, using source: inout RandomSource) -> Tensor {
+    Tensor(normal: shape, deviation: deviation, using: &source)
   }
 }
 
@@ -113,4 +147,9 @@ extension Initializer where Self == KaimingNormal {
 internal func standardBias(_ shape: Shape, fanIn: Int, using source: inout RandomSource) -> Tensor {
   let bound = 1 / Double(max(fanIn, 1)).squareRoot()
   return Tensor(uniform: shape, from: -bound, to: bound, using: &source)
+}
+
+extension Parameter {
+  /// Fills with zeros: biases of networks that do not start from PyTorch's usual ones.
+  internal func fillWithZeros() { value = Tensor(zeros: shape) }
 }

@@ -133,3 +133,21 @@ public struct Clip: Layer {
   /// Records the activation.
   public func callAsFunction(_ x: Variable) -> Variable { x.clip(low: low, high: high) }
 }
+
+/// Softmax along the last axis.
+public struct Softmax: Layer {
+  /// Makes the layer.
+  public init() {}
+
+  /// Records the softmax.
+  public func callAsFunction(_ x: Variable) -> Variable { x.softmax() }
+}
+
+/// The logarithm of softmax along the last axis.
+public struct LogSoftmax: Layer {
+  /// Makes the layer.
+  public init() {}
+
+  /// Records the logarithm of softmax.
+  public func callAsFunction(_ x: Variable) -> Variable { x.logSoftmax() }
+}

@@ -19,6 +19,6 @@ public struct ResidualBlock<Body: Layer>: Layer {
   /// Records the block, shortcut first, so that the sum can be fused into the end of `body`.
   public func callAsFunction(_ x: Variable) -> Variable {
     let skipped = shortcut.map { $0(x) } ?? x
-    return body(x) + skipped
+    return body(x).addingResidual(skipped)
   }
 }

@@ -2,7 +2,7 @@ import KeelGraph
 import KeelTensor
 
 /// The residual block of two 3×3 convolutions: y = ReLU(f(x) + x) with f = conv, BN, ReLU, conv, BN.
-/// Where width or stride change the shape, x goes through a projection.
+/// Where width or stride change the shape, x goes through a shortcut of its own.
 ///
 /// He et al. 2016, arXiv 1512.03385.
 public struct BasicBlock: Layer {
@@ -15,12 +15,13 @@ public struct BasicBlock: Layer {
   /// The norm after it.
   public var bn2: BatchNorm
   /// What fits x to the sum; nil for the identity.
-  public var shortcut: Projection?
+  public var shortcut: (any Layer)?
 
   /// Makes a block.
   public init(
     _ inputChannels: Int, _ outputChannels: Int, stride: Int = 1,
-    initializer: any Initializer = .residual, using source: inout RandomSource
+    shortcut: ResNet.Shortcut = .projection, initializer: any Initializer = .residual,
+    using source: inout RandomSource
   ) {
     conv1 = Conv2d(
       inputChannels, outputChannels, kernel: 3, stride: stride, padding: 1, bias: false,
@@ -30,16 +31,14 @@ public struct BasicBlock: Layer {
       outputChannels, outputChannels, kernel: 3, padding: 1, bias: false, initializer: initializer,
       using: &source)
     bn2 = BatchNorm(outputChannels)
-    if stride != 1 || inputChannels != outputChannels {
-      shortcut = Projection(
-        inputChannels, outputChannels, stride: stride, initializer: initializer, using: &source)
-    }
+    self.shortcut = shortcut.layer(
+      inputChannels, outputChannels, stride: stride, initializer: initializer, using: &source)
   }
 
   /// Records the block, shortcut first, so that the sum can be fused into the second convolution.
   public func callAsFunction(_ x: Variable) -> Variable {
     let skipped = shortcut.map { $0(x) } ?? x
-    return (bn2(conv2(bn1(conv1(x)).relu())) + skipped).relu()
+    return bn2(conv2(bn1(conv1(x)).relu())).addingResidual(skipped).relu()
   }
 }
 

@@ -3,7 +3,7 @@ import KeelTensor
 
 /// The residual block of a 1×1, a 3×3 and a 1×1 convolution: y = ReLU(f(x) + x) with f = conv, BN, ReLU,
 /// conv, BN, ReLU, conv, BN. The 3×3 works on few channels, the last 1×1 widens them four times.
-/// Where width or stride change the shape, x goes through a projection.
+/// Where width or stride change the shape, x goes through a shortcut of its own.
 ///
 /// He et al. 2016, arXiv 1512.03385; the stride is on the 3×3 convolution, as in PyTorch's models.
 public struct BottleneckBlock: Layer {
@@ -23,11 +23,12 @@ public struct BottleneckBlock: Layer {
   /// The norm after it.
   public var bn3: BatchNorm
   /// What fits x to the sum; nil for the identity.
-  public var shortcut: Projection?
+  public var shortcut: (any Layer)?
 
   /// Makes a block whose result has four times `width` channels.
   public init(
-    _ inputChannels: Int, width: Int, stride: Int = 1, initializer: any Initializer = .residual,
+    _ inputChannels: Int, width: Int, stride: Int = 1,
+    shortcut: ResNet.Shortcut = .projection, initializer: any Initializer = .residual,
     using source: inout RandomSource
   ) {
     let (wide, overflows) = width.multipliedReportingOverflow(by: Self.expansion)
@@ -43,16 +44,14 @@ public struct BottleneckBlock: Layer {
     conv3 = Conv2d(
       width, outputChannels, kernel: 1, bias: false, initializer: initializer, using: &source)
     bn3 = BatchNorm(outputChannels)
-    if stride != 1 || inputChannels != outputChannels {
-      shortcut = Projection(
-        inputChannels, outputChannels, stride: stride, initializer: initializer, using: &source)
-    }
+    self.shortcut = shortcut.layer(
+      inputChannels, outputChannels, stride: stride, initializer: initializer, using: &source)
   }
 
   /// Records the block, shortcut first, so that the sum can be fused into the last convolution.
   public func callAsFunction(_ x: Variable) -> Variable {
     let skipped = shortcut.map { $0(x) } ?? x
     let narrow = bn2(conv2(bn1(conv1(x)).relu())).relu()
-    return (bn3(conv3(narrow)) + skipped).relu()
+    return bn3(conv3(narrow)).addingResidual(skipped).relu()
   }
 }

@@ -4,8 +4,8 @@ import KeelTensor
 /// A residual network of basic or bottleneck blocks: stem, stages, global average pooling, linear
 /// classifier.
 ///
-/// ResNet-50 is the large stem of 64 channels and stages of 3, 4, 6 and 3 bottleneck blocks of widths
-/// 64, 128, 256 and 512. Paths: `conv1.weight`, `bn1.scale`, `stage1.0.conv1.weight`,
+/// `ResNet18`, `ResNet34` and `ResNet50` are its layouts for photographs, `CIFARResNet` and
+/// `DigitsResNet` those for small images. Paths: `conv1.weight`, `bn1.scale`, `stage1.0.conv1.weight`,
 /// `stage2.0.shortcut.bn.shift`, `classifier.weight`.
 ///
 /// He et al. 2016, arXiv 1512.03385; convolutions have no bias, a batch norm follows each.
@@ -62,10 +62,12 @@ public struct ResNet: Layer, CustomReflectable {
   /// - Parameters:
   ///   - stemWidth: the channels of the stem; nil for the first stage's width.
   ///   - block: what stages are made of.
+  ///   - shortcut: what fits the input of a block to its result where they differ.
   ///   - classes: the number of classes; nil for a network that ends in the pooled features.
   public init(
     inputChannels: Int, stem: Stem, stemWidth: Int? = nil, block: Block = .basic, stages: [Stage],
-    classes: Int?, initializer: any Initializer = .residual, using source: inout RandomSource
+    shortcut: Shortcut = .projection, classes: Int?, initializer: any Initializer = .residual,
+    using source: inout RandomSource
   ) {
     let isLarge = stem == .large
     var channels = stemWidth ?? stages.first?.width ?? 0
@@ -82,12 +84,14 @@ public struct ResNet: Layer, CustomReflectable {
         switch block {
         case .basic:
           let made = BasicBlock(
-            channels, stage.width, stride: stride, initializer: initializer, using: &source)
+            channels, stage.width, stride: stride, shortcut: shortcut, initializer: initializer,
+            using: &source)
           channels = made.bn2.channels
           blocks.append(made)
         case .bottleneck:
           let made = BottleneckBlock(
-            channels, width: stage.width, stride: stride, initializer: initializer, using: &source)
+            channels, width: stage.width, stride: stride, shortcut: shortcut,
+            initializer: initializer, using: &source)
           channels = made.bn3.channels
           blocks.append(made)
         }
@@ -96,6 +100,11 @@ public struct ResNet: Layer, CustomReflectable {
     }
     classifier = classes.map { Linear(channels, $0, using: &source) }
     failure = Self.failure(of: stages)
+  }
+
+  /// Stages of so many blocks each, 64 channels and then twice as many and half the side each time.
+  internal static func photographStages(_ blocks: [Int]) -> [Stage] {
+    blocks.enumerated().map { Stage(width: 64 << $0, blocks: $1, stride: $0 == 0 ? 1 : 2) }
   }
 
   private static func failure(of stages: [Stage]) -> KeelError? {

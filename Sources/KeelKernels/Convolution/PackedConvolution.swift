@@ -1,0 +1,54 @@
+/// A convolution in either direction, prepared: what takes a packed weight and ends in an epilogue.
+package protocol PackedConvolution: Sendable {
+  /// The floats of a packed weight.
+  var packedWeightCount: Int { get }
+
+  /// The floats of workspace that a run needs.
+  func workspaceCount(_ parallelism: Parallelism) -> Int
+
+  /// Packs a weight.
+  func pack(_ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>)
+
+  /// Computes y, which must not overlap any operand.
+  func run(
+    _ x: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism)
+
+  /// Computes y with a weight that is used once: packs it into `packed`, or reads it where it lies.
+  func run(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, packed: UnsafeMutablePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism)
+}
+
+extension PackedConvolution {
+  package func run(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, packed: UnsafeMutablePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    pack(weight, into: packed)
+    run(
+      x, packed: packed, into: y, epilogue: epilogue, scratch: scratch, parallelism: parallelism)
+  }
+
+  /// The same on spans that have been checked.
+  internal func runPacked(
+    _ x: Span<Float>, _ packedWeight: Span<Float>, _ epilogue: EpilogueOperands,
+    into y: inout MutableSpan<Float>, workspace: inout MutableSpan<Float>,
+    _ parallelism: Parallelism
+  ) {
+    x.withUnsafeBufferPointer { x in
+      packedWeight.withUnsafeBufferPointer { packed in
+        workspace.withUnsafeMutableBufferPointer { workspace in
+          y.withUnsafeMutableBufferPointer { y in
+            run(
+              x.baseAddress!, packed: packed.baseAddress!, into: y.baseAddress!,
+              epilogue: epilogue, scratch: workspace.baseAddress ?? y.baseAddress!,
+              parallelism: parallelism)
+          }
+        }
+      }
+    }
+  }
+}

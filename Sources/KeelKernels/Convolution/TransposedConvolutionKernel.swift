@@ -1,0 +1,152 @@
+public import KeelTensor
+
+/// A transposed convolution, prepared for one geometry and batch size: packs weights, runs. Without
+/// epilogue it is the gradient of a convolution with respect to its input.
+///
+/// The geometry is that of the convolution: x has its output's shape, y its input's, the weight its
+/// weight's, so that a transposed layer from a to b channels has a `outputChannels` and b `inputChannels`.
+/// y = activation(z + bias + residual) with
+/// z[n, i, j, c] = Σ_{o, u, v} x[n, (i + p − u·d)/s, (j + p − v·d)/s, o]·weight[o, u, v, c] over the taps for
+/// which both divisions leave no rest, likewise with one axis or three.
+///
+/// By gathering: for stride 1 a convolution of x with the taps reversed, for stride s one such
+/// convolution for each residue class of pixels. Numerics, aliasing and cost are those of
+/// `ConvolutionKernel`.
+public struct TransposedConvolutionKernel: Sendable {
+  /// The geometry of the convolution that this one is the transpose of.
+  public let geometry: ConvolutionGeometry
+  /// The number of images.
+  public let batch: Int
+  private let method: ConvolutionMethod
+  /// The way that reads a weight where it lies, where packing it would take longer.
+  private let unpacked: IndirectProduct?
+
+  /// Prepares a transposed convolution.
+  /// - Throws: `KeelError` of kind `shape` for a batch below 1.
+  public init(_ geometry: ConvolutionGeometry, batch: Int) throws(KeelError) {
+    try checkBatch(batch, at: "transposed convolution \(geometry)")
+    self.geometry = geometry
+    self.batch = batch
+    if geometry.isDepthwise {
+      method = .depthwise(
+        DepthwiseProduct(
+          batch: batch, channels: geometry.inputChannels, taps: geometry.tapCount,
+          phases: WindowPhase.inputGradient(
+            geometry, channels: geometry.outputChannels, joinsRuns: false)))
+      unpacked = nil
+    } else {
+      func product(weightTaps: Int?) -> IndirectProduct {
+        IndirectProduct(
+          batch: batch, groups: geometry.groups, inputsPerGroup: geometry.outputChannelsPerGroup,
+          outputsPerGroup: geometry.inputChannelsPerGroup, sourceStride: geometry.outputChannels,
+          phases: WindowPhase.inputGradient(
+            geometry, channels: geometry.outputChannelsPerGroup, joinsRuns: false),
+          weightTaps: weightTaps)
+      }
+      method = .indirect(product(weightTaps: nil))
+      let unpacked = product(weightTaps: geometry.tapCount)
+      self.unpacked = unpacked.readsWeight ? unpacked : nil
+    }
+  }
+
+  /// The floats of a packed weight.
+  public var packedWeightCount: Int { method.packedCount }
+
+  /// The floats of workspace that a run needs with a number of threads.
+  public func workspaceCount(_ parallelism: Parallelism) -> Int {
+    max(method.scratchPerWorker, unpacked?.scratchPerWorker ?? 0) * parallelism.threadCount
+  }
+
+  /// Packs a weight of the geometry's `weightShape` into the form that runs take. Worth keeping while
+  /// the weight does not change.
+  /// - Precondition: the spans have the weight's and the packed weight's counts.
+  public func pack(_ weight: Span<Float>, into packed: inout MutableSpan<Float>) {
+    precondition(
+      weight.count == geometry.weightCount && packed.count >= packedWeightCount,
+      "expected \(geometry.weightCount) weights and room for \(packedWeightCount), found \(weight.count) and \(packed.count)"
+    )
+    weight.withUnsafeBufferPointer { weight in
+      packed.withUnsafeMutableBufferPointer { packed in
+        pack(weight.baseAddress!, into: packed.baseAddress!)
+      }
+    }
+  }
+
+  /// Computes the transposed convolution.
+  /// - Parameters:
+  ///   - x: the geometry's output shape.
+  ///   - packedWeight: what `pack` wrote.
+  ///   - bias: one value for each of the geometry's input channels, or nil.
+  ///   - residual: the result's shape, added before the activation, or nil.
+  ///   - y: the geometry's input shape.
+  ///   - workspace: at least `workspaceCount` floats.
+  /// - Precondition: every span has its count.
+  public func run(
+    _ x: Span<Float>, packedWeight: Span<Float>, bias: Span<Float>? = nil,
+    residual: Span<Float>? = nil, activation: Activation? = nil,
+    into y: inout MutableSpan<Float>, workspace: inout MutableSpan<Float>,
+    parallelism: Parallelism = Parallelism()
+  ) {
+    let resultCount = geometry.inputShape(batch: batch).elementCount
+    precondition(
+      x.count == geometry.outputShape(batch: batch).elementCount && y.count == resultCount
+        && packedWeight.count >= packedWeightCount
+        && (bias?.count ?? geometry.inputChannels) == geometry.inputChannels
+        && (residual?.count ?? resultCount) == resultCount
+        && workspace.count >= workspaceCount(parallelism),
+      "expected operands of transposed convolution \(geometry) for batch \(batch), found x \(x.count), y \(y.count), packed weight \(packedWeight.count), bias \(bias?.count ?? 0), residual \(residual?.count ?? 0), workspace \(workspace.count)"
+    )
+    let epilogue = EpilogueOperands(
+      bias: unsafe(bias), residual: unsafe(residual), activation: activation)
+    runPacked(x, packedWeight, epilogue, into: &y, workspace: &workspace, parallelism)
+  }
+}
+
+extension TransposedConvolutionKernel: PackedConvolution {
+  package func pack(
+    _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>
+  ) {
+    pack(weight, into: packed, .serial)
+  }
+
+  private func pack(
+    _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>,
+    _ parallelism: Parallelism
+  ) {
+    switch method {
+    case .indirect(let product):
+      product.packInputGradient(
+        weight, taps: geometry.tapCount, into: packed, parallelism: parallelism)
+    case .depthwise(let product): product.pack(weight, into: packed)
+    case .windowed: preconditionFailure("transposed convolutions are not gathered")
+    }
+  }
+
+  package func run(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, packed: UnsafeMutablePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    if let unpacked {
+      // Writes the zeros that stand for padding.
+      unpacked.packInputGradient(
+        weight, taps: geometry.tapCount, into: packed, parallelism: parallelism)
+      unpacked.run(
+        source: x, packed: packed, weight: weight, into: y, epilogue: epilogue, scratch: scratch,
+        parallelism: parallelism)
+    } else {
+      pack(weight, into: packed, parallelism)
+      run(
+        x, packed: packed, into: y, epilogue: epilogue, scratch: scratch, parallelism: parallelism)
+    }
+  }
+
+  package func run(
+    _ x: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    method.run(
+      source: x, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
+      parallelism: parallelism)
+  }
+}

@@ -1,0 +1,53 @@
+import KeelGraph
+import KeelTensor
+
+/// One step of a recurrent network: h′ = tanh(x·weightIHᵀ + biasIH + h·weightHHᵀ + biasHH).
+///
+/// x is N×in, h and h′ are N×hidden. A sequence is a loop that calls the cell with each step's x: it
+/// unrolls in the trace, and the weights are shared (Elman 1990). Weights are laid out as PyTorch's.
+public struct RNNCell: Sendable {
+  /// hidden×in.
+  public let weightIH: Parameter
+  /// hidden×hidden.
+  public let weightHH: Parameter
+  /// hidden; nil without biases.
+  public let biasIH: Parameter?
+  /// hidden; nil without biases.
+  public let biasHH: Parameter?
+  /// The number of columns of h.
+  public let hiddenFeatures: Int
+
+  /// Makes a cell whose weights start as PyTorch's, uniform in ±1/√hidden. Sizes below 1 are thrown when
+  /// the graph is made.
+  public init(
+    _ inputFeatures: Int, _ hiddenFeatures: Int, bias: Bool = true,
+    using source: inout RandomSource
+  ) {
+    let bound = 1 / Double(max(hiddenFeatures, 1)).squareRoot()
+    func parameter(_ shape: Shape) -> Parameter {
+      Parameter(shape: shape) { Tensor(uniform: $0, from: -bound, to: bound, using: &source) }
+    }
+    weightIH = parameter([hiddenFeatures, inputFeatures])
+    weightHH = parameter([hiddenFeatures, hiddenFeatures])
+    biasIH = bias ? parameter([hiddenFeatures]) : nil
+    biasHH = bias ? parameter([hiddenFeatures]) : nil
+    self.hiddenFeatures = hiddenFeatures
+  }
+
+  /// Records a step; without a state, the first one, from h = 0.
+  public func callAsFunction(_ x: Variable, _ state: Variable? = nil) -> Variable {
+    let place = x.trace.place(of: weightIH, kind: "RNNCell")
+    let input = product(x, weightIH, biasIH, place)
+    guard let type = input.type else { return input }
+    let state = state ?? x.trace.apply(.fill(0, type.extents), [], label: place)[0]
+    return input.addingResidual(product(state, weightHH, biasHH, place)).tanh()
+  }
+
+  private func product(
+    _ x: Variable, _ weight: Parameter, _ bias: Parameter?, _ place: String
+  ) -> Variable {
+    let operands =
+      [x, x.trace.variable(weight)] + (bias.map { [x.trace.variable($0)] } ?? [])
+    return x.trace.apply(.linear(Epilogue(hasBias: bias != nil)), operands, label: place)[0]
+  }
+}

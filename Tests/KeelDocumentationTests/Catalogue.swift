@@ -1,0 +1,110 @@
+import Foundation
+
+/// A table of what is implemented: one method a row, the names of its parts in the cells.
+///
+/// Kept as tab-separated lines: section, method, then the columns of `Column`. A cell holds names
+/// separated by commas, or `none (why)`; an empty cell is a gap.
+struct Catalogue {
+  /// What a method consists of.
+  enum Column: String, CaseIterable {
+    case primitive, gradient, kernel, reference, layer, test
+  }
+
+  /// One method.
+  struct Row {
+    /// Where the method stands in the reference's numbering.
+    let section: String
+    /// The method.
+    let method: String
+    /// The names in each column.
+    let cells: [Column: String]
+
+    /// The names of a column.
+    func names(_ column: Column) -> [String] {
+      let cell = cells[column] ?? ""
+      return Self.reason(cell) == nil
+        ? cell.split(separator: ",").map { $0.trimmingCharacters(in: .whitespaces) } : []
+    }
+
+    /// Why a cell has no names.
+    func reason(_ column: Column) -> String? { Self.reason(cells[column] ?? "") }
+
+    private static func reason(_ cell: String) -> String? {
+      cell.wholeMatch(of: /none \((.+)\)/).map { String($0.output.1) }
+    }
+  }
+
+  /// What the table is about.
+  let title: String
+  /// The methods.
+  let rows: [Row]
+
+  /// Reads a table. The first line is its title, the second names the columns.
+  init(_ file: URL) throws {
+    var lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n")
+    title = String(lines.removeFirst())
+    lines.removeFirst()
+    rows = lines.map { line in
+      let cells = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+      return Row(
+        section: cells[0], method: cells.count > 1 ? cells[1] : "",
+        cells: Dictionary(uniqueKeysWithValues: zip(Column.allCases, cells.dropFirst(2))))
+    }
+  }
+
+  /// What is missing: cells without names or reason, and names that the sources do not have.
+  func gaps(in sources: SourceIndex) throws -> [String] {
+    var result: [String] = []
+    for row in rows {
+      for column in Column.allCases where row.reason(column) == nil {
+        let names = row.names(column)
+        if names.isEmpty { result.append("\(row.method): no \(column)") }
+        for name in names where try file(of: name, column, in: sources) == nil {
+          result.append("\(row.method): no \(column) \(name)")
+        }
+      }
+    }
+    return result
+  }
+
+  /// The file that declares a name.
+  func file(of name: String, _ column: Column, in sources: SourceIndex) throws -> String? {
+    switch column {
+    case .primitive, .gradient:
+      try sources.primitives().contains(name) ? "Sources/KeelGraph/Primitive.swift" : nil
+    case .kernel: try sources.declaration(of: name, under: ["Sources/KeelKernels"])
+    case .reference:
+      try sources.declaration(of: name, under: ["Sources/KeelReference", "Sources/KeelTensor"])
+    case .layer:
+      try sources.declaration(
+        of: name,
+        under: ["KeelLayers", "KeelGraph", "KeelTraining", "KeelTensor", "KeelExecution"].map {
+          "Sources/" + $0
+        })
+    case .test: try sources.test(name)
+    }
+  }
+
+  /// The table as a page, each name linked to the file that declares it.
+  func page(in sources: SourceIndex) throws -> String {
+    var lines = [
+      "# \(title)", "",
+      "Made by `make documentation` from the table beside it; a test fails where a name is missing.",
+      "",
+      "| section | method | " + Column.allCases.map(\.rawValue).joined(separator: " | ") + " |",
+      "|---|---|" + String(repeating: "---|", count: Column.allCases.count),
+    ]
+    for row in rows {
+      let cells = try Column.allCases.map { column in
+        if let reason = row.reason(column) { return "*\(reason)*" }
+        return try row.names(column).map { name in
+          let file = try file(of: name, column, in: sources) ?? ""
+          let shown = name.split(separator: "/").last.map(String.init) ?? name
+          return "[\(shown)](../\(file))"
+        }.joined(separator: ", ")
+      }
+      lines.append("| \(row.section) | \(row.method) | \(cells.joined(separator: " | ")) |")
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+}

@@ -1,0 +1,71 @@
+import KeelGraph
+import KeelKernels
+import KeelReference
+import KeelTensor
+import KeelTestSupport
+import Testing
+
+/// Class reference: the public kernel of transposed convolutions on spans.
+@Suite struct TransposedConvolutionSpanTests {
+  static let cases = ConvolutionSpanTests.cases
+
+  @Test(arguments: cases, [1, 2])
+  func forward(_ test: ConvolutionSpanTests.Case, threads: Int) throws {
+    let geometry = test.geometry
+    let (batch, parallelism) = (2, Parallelism(threads: threads))
+    var source = TensorSource(seed: 93)
+    let x = source.normal(geometry.outputShape(batch: batch))
+    let weight = source.normal(geometry.weightShape)
+    let bias = source.normal([geometry.inputChannels])
+    let residual = source.normal(geometry.inputShape(batch: batch))
+    let kernel = try TransposedConvolutionKernel(geometry, batch: batch)
+    for (hasBias, hasResidual, activation) in [
+      (false, false, nil), (true, false, Activation.relu), (true, true, .relu),
+      (false, true, nil), (true, false, .leakyReLU(slope: 0.1)), (true, true, .silu),
+    ] {
+      // NaN everywhere first: every element is written, none is read before.
+      var y = Tensor(repeating: .nan, shape: residual.shape)
+      var packed = Tensor(repeating: .nan, shape: [kernel.packedWeightCount])
+      var workspace = Tensor(repeating: .nan, shape: [kernel.workspaceCount(parallelism)])
+      weight.withSpan { weight in packed.withMutableSpan { kernel.pack(weight, into: &$0) } }
+      x.withSpan { x in
+        packed.withSpan { packed in
+          bias.withSpan { bias in
+            residual.withSpan { residual in
+              y.withMutableSpan { y in
+                workspace.withMutableSpan { workspace in
+                  kernel.run(
+                    x, packedWeight: packed, bias: hasBias ? bias : nil,
+                    residual: hasResidual ? residual : nil, activation: activation, into: &y,
+                    workspace: &workspace, parallelism: parallelism)
+                }
+              }
+            }
+          }
+        }
+      }
+      let epilogue = Epilogue(
+        hasBias: hasBias, hasResidual: hasResidual, activation: activation)
+      let operands = [x, weight] + (hasBias ? [bias] : []) + (hasResidual ? [residual] : [])
+      let expected = try evaluate(
+        .transposedConvolution(geometry, epilogue), operands.map { DoubleTensor(widening: $0) })[0]
+      expectClose(
+        y, expected, bound: Tolerance.transposedConvolution(geometry),
+        "\(test.name), \(epilogue)")
+    }
+  }
+
+  /// The tile of a window that sees one pixel each is the input itself: no memory is taken for it.
+  @Test func tilesThatAreTheInput() throws {
+    func workspace(_ kernel: Int, _ groups: Int) throws -> Int {
+      let geometry = try ConvolutionGeometry.transposed(
+        inputs: [8, 8], inputChannels: 64, outputChannels: 32, kernel: [kernel, kernel],
+        stride: [2, 2], groups: groups)
+      return try TransposedConvolutionKernel(geometry, batch: 1).workspaceCount(.serial)
+    }
+    // At most the finished tile, 64 positions of 32 channels.
+    #expect(try workspace(2, 1) <= 64 * 32)
+    #expect(try workspace(2, 4) <= 64 * 32)
+    #expect(try workspace(3, 1) > 64 * 32)
+  }
+}
