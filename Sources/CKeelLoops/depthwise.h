@@ -49,6 +49,7 @@ INLINE void depthwisePixels(const int P, float *y, long yStep, const float *x, l
   long c = 0;
 #define BODY(T)                                                                      \
   T s[PIXELS];                                                                       \
+  EACH(p, P) __builtin_prefetch(y + (P + p) * yStep + c, 1);                         \
   EACH(p, P) s[p] = portion ? LOAD(T, y + p * yStep + c) : SPLAT(T, 0);              \
   for (long t = 0; t < row->count; t++) {                                            \
     T k = LOAD(T, weight + row->weight[t] * channels + c);                           \
@@ -68,6 +69,7 @@ INLINE void depthwiseSquare(const int P, const int K, const int S, float *y, lon
   long c = 0;
 #define BODY(T)                                                                           \
   T s[PIXELS];                                                                            \
+  EACH(p, P) __builtin_prefetch(y + (P + p) * yStep + c, 1);                              \
   EACH(p, P) s[p] = SPLAT(T, 0);                                                          \
   for (long t = 0; t < row->count; t += K) {                                              \
     T k[7];                                                                               \

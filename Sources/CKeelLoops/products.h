@@ -31,8 +31,11 @@ typedef struct Block {
 } Block;
 
 /* The end of a row that is no whole vector: out of line, because every tile has many. */
-static __attribute__((noinline)) void storeEnd(float *to, const float *part, long count, int add) {
-  for (long i = 0; i < count; i++) to[i] = add ? to[i] + part[i] : part[i];
+static __attribute__((noinline)) void storeEnd(float *to, const float *part, long channels, int add) {
+  long c = 0;
+#define BODY(T) STORE(T, to + c, add ? LOAD(T, to + c) + LOAD(T, part + c) : LOAD(T, part + c));
+  CHANNELS(BODY)
+#undef BODY
 }
 
 /* Stores R rows of V vectors, of which `columns` floats count. */
@@ -145,12 +148,16 @@ static void productBlock(long vectors, float *const *to, Block q, long nextStep)
   long tiles = (q.rows + tileRows[vectors] - 1) / tileRows[vectors];
   long size = q.rows / tiles, larger = q.rows % tiles;
   const float *next = q.next;
+  const int streams = vectors <= 2 && q.depth >= 64 && q.runs == 1 && q.column == 0 && q.rows > 1 &&
+                      q.from[1] - q.from[0] == q.depth;
   for (long t = 0, row = 0; t < tiles; t++) {
     long count = size + (t < larger);
     /* The first tiles bring a vector for each of their depth: in order, or of each row that lies apart. */
     if (t >= vectors) {
-      q.next = next;
-      q.ahead = 0;
+      /* Rows that follow each other are a stream of their own: the next tile's are brought instead. */
+      int isStream = streams && row + count < q.rows;
+      q.next = isStream ? q.from[row + count] + q.offset : next;
+      q.ahead = isStream ? KEEL_WIDTH : 0;
     } else if (nextStep == vectors * KEEL_WIDTH) {
       q.next = next + t * q.runs * q.depth * KEEL_WIDTH;
       q.ahead = KEEL_WIDTH;
