@@ -12,7 +12,7 @@ FILTER ?=
 FORMATTED = $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
 	Benchmarks/Tests Examples/*/Package.swift Examples/*/Sources)
 
-.PHONY: help demo test test-matrix bench bench-peers lint format doctor dependencies
+.PHONY: help demo test test-matrix bench bench-peers lint format documentation doctor dependencies
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ lint: ## Checks format, layering and lengths.
 
 format: ## Formats the sources.
 	$(SWIFT) format --in-place --parallel -r $(FORMATTED)
+
+documentation: dependencies ## Makes the documentation's tables of methods.
+	KEEL_UPDATE_DOCUMENTATION=1 $(SWIFT) test -c $(CONFIGURATION) --filter KeelDocumentationTests
 
 doctor: dependencies ## Shows what Keel sees of this machine.
 	$(SWIFT) run -c $(CONFIGURATION) keel doctor

@@ -109,6 +109,8 @@ let package = Package(
         "KeelTraining", "KeelData", "KeelReference", "KeelKernels", "KeelTestSupport",
       ],
       swiftSettings: settings),
+    // Reads the sources: the documentation's tables of methods name what there is.
+    .testTarget(name: "KeelDocumentationTests", swiftSettings: settings),
     // Runs the command as a process; the dependency is what has it built.
     .testTarget(
       name: "KeelCommandTests", dependencies: ["KeelCommand"], swiftSettings: settings),

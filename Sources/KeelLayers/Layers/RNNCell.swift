@@ -37,17 +37,32 @@ public struct RNNCell: Sendable {
   /// Records a step; without a state, the first one, from h = 0.
   public func callAsFunction(_ x: Variable, _ state: Variable? = nil) -> Variable {
     let place = x.trace.place(of: weightIH, kind: "RNNCell")
-    let input = product(x, weightIH, biasIH, place)
+    let input = x.product(weightIH, biasIH, at: place)
     guard let type = input.type else { return input }
     let state = state ?? x.trace.apply(.fill(0, type.extents), [], label: place)[0]
-    return input.addingResidual(product(state, weightHH, biasHH, place)).tanh()
+    return input.addingResidual(state.product(weightHH, biasHH, at: place)).tanh()
+  }
+}
+
+extension Variable {
+  /// The product with a weight, and its bias, of a cell at `place`.
+  internal func product(_ weight: Parameter, _ bias: Parameter?, at place: String) -> Variable {
+    let operands = [self, trace.variable(weight)] + (bias.map { [trace.variable($0)] } ?? [])
+    return trace.apply(.linear(Epilogue(hasBias: bias != nil)), operands, label: place)[0]
   }
 
-  private func product(
-    _ x: Variable, _ weight: Parameter, _ bias: Parameter?, _ place: String
-  ) -> Variable {
-    let operands =
-      [x, x.trace.variable(weight)] + (bias.map { [x.trace.variable($0)] } ?? [])
-    return x.trace.apply(.linear(Epilogue(hasBias: bias != nil)), operands, label: place)[0]
+  /// The states of a cell after each step of this sequence N×L×C, whose length must be known.
+  /// - Parameter cell: called with a step's N×C and the state before, nil for the first.
+  public func unrolled(_ cell: (_ x: Variable, _ state: Variable?) -> Variable) -> [Variable] {
+    let place = "sequence after \(trace.lastLayer)"
+    guard let (axes, channels) = spatialExtents(axisCount: 1, at: place), let type else {
+      return []
+    }
+    var states: [Variable] = []
+    for step in 0..<axes[0] {
+      let x = sliced(axis: 1, from: step, count: 1).reshaped([type.extents[0], .fixed(channels)])
+      states.append(cell(x, states.last))
+    }
+    return states
   }
 }
