@@ -38,6 +38,14 @@ import Testing
         geometry: try! ConvolutionGeometry(
           inputHeight: 17, inputWidth: 19, inputChannels: 3, outputChannels: 8, kernel: (3, 3),
           padding: (2, 2), dilation: (2, 2))),
+      // Whose transposes read the weight where it lies, as it is and block by block.
+      Case(name: "pointwise, whole vectors", geometry: try! geometry(6, 64, 96, kernel: 1)),
+      Case(name: "whole vectors", geometry: try! geometry(5, 128, 80, kernel: 3)),
+      Case(
+        name: "whole vectors with stride",
+        geometry: try! ConvolutionGeometry(
+          inputHeight: 7, inputWidth: 8, inputChannels: 160, outputChannels: 64, kernel: (1, 1),
+          stride: (2, 2))),
       Case(name: "wide groups", geometry: try! geometry(9, 96, 64, kernel: 3, groups: 2)),
       Case(
         name: "all in the padding",

@@ -55,6 +55,36 @@ import Testing
     }
   }
 
+  @Test(arguments: cases, [1, 2])
+  func weightUsedOnce(_ test: ConvolutionSpanTests.Case, threads: Int) throws {
+    let geometry = test.geometry
+    let (batch, parallelism) = (2, Parallelism(threads: threads))
+    var source = TensorSource(seed: 94)
+    let x = source.normal(geometry.outputShape(batch: batch))
+    let weight = source.normal(geometry.weightShape)
+    let kernel = try TransposedConvolutionKernel(geometry, batch: batch)
+    var y = Tensor(repeating: .nan, shape: geometry.inputShape(batch: batch))
+    var packed = Tensor(repeating: .nan, shape: [kernel.packedWeightCount])
+    var workspace = Tensor(repeating: .nan, shape: [kernel.workspaceCount(parallelism)])
+    x.withSpan { x in
+      weight.withSpan { weight in
+        packed.withMutableSpan { packed in
+          y.withMutableSpan { y in
+            workspace.withMutableSpan { workspace in
+              kernel.run(
+                x, weight: weight, packedWeight: &packed, into: &y, workspace: &workspace,
+                parallelism: parallelism)
+            }
+          }
+        }
+      }
+    }
+    let expected = try evaluate(
+      .transposedConvolution(geometry, Epilogue()), [x, weight].map { DoubleTensor(widening: $0) })[
+        0]
+    expectClose(y, expected, bound: Tolerance.transposedConvolution(geometry), test.name)
+  }
+
   /// Windows are read where they lie: the workspace holds addresses, however large the image is.
   @Test(arguments: [2, 3], [1, 4])
   func workspaceIsBounded(kernel: Int, groups: Int) throws {

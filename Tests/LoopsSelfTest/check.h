@@ -43,5 +43,7 @@ void testOptimizers(void);
 void testArithmeticLoops(void);
 void testReductions(void);
 void testLosses(void);
+void testRowsOfWindows(void);
+void testIndirectProducts(void);
 
 #endif

@@ -75,6 +75,72 @@ static void testWindow(long channels) {
   release();
 }
 
+static void testLocate(long channels) {
+  Case c;
+  makeCase(&c, channels, channels + 2);
+  const long stride = channels + 2, first = 5, count = 61;
+  const float *source = numbers(BATCH * 60 * stride);
+  const float *zeros = numbers(stride);
+  const float *table[4][61];
+  for (long run = 0; run + 4 <= TAPS; run += 3) {
+    ENTRY(locate)(table[0], 61, source, zeros, &c.w, run, 4, first, count);
+    for (long r = 0; r < 4; r++)
+      for (long p = 0; p < count; p++) {
+        long pixel = pixelOf(&c, first + p, run + r);
+        if (table[r][p] != (pixel < 0 ? zeros : source + pixel * stride))
+          fail("locate", channels, "a wrong address");
+      }
+  }
+  release();
+}
+
+/* One plane of 13 × 21 pixels under 3×3 and 5×5 windows: the loops for many pixels at once. */
+static void testImage(long channels, long kernel, long step) {
+  enum { H = 13, W = 21 };
+  long z[25] = {0}, y[25], x[25], one[25], offset[25], taps = kernel * kernel;
+  for (long t = 0; t < taps; t++) {
+    y[t] = t / kernel - kernel / 2;
+    x[t] = t % kernel - kernel / 2;
+    one[t] = 1;
+    offset[t] = (y[t] * W + x[t]) * channels;
+  }
+  const long h = (H - 1) / step + 1, w = (W - 1) / step + 1;
+  KeelWindow window = {
+      .sourceDepth = 1, .sourceHeight = H, .sourceWidth = W, .sourceStride = channels,
+      .channels = channels, .gridDepth = 1, .gridHeight = h, .gridWidth = w, .stepZ = 1, .stepY = step,
+      .stepX = step, .runCount = taps, .runZ = z, .runY = y, .runX = x, .runTaps = one,
+      .runOffset = offset};
+  float *source = numbers(H * W * channels), *weight = numbers(taps * channels),
+        *dy = numbers(h * w * channels), *result = blank(h * w * channels),
+        *dWeight = numbers(taps * channels);
+  double *sums = doubles(h * w * channels), *products = doubles(taps * channels);
+  for (long i = 0; i < taps * channels; i++) products[i] = dWeight[i];
+  for (long p = 0; p < h * w; p++)
+    for (long t = 0; t < taps; t++) {
+      long i = p / w * step + y[t], j = p % w * step + x[t];
+      if (i < 0 || i >= H || j < 0 || j >= W) continue;
+      for (long c = 0; c < channels; c++) {
+        double value = source[(i * W + j) * channels + c];
+        sums[p * channels + c] += value * weight[t * channels + c];
+        products[t * channels + c] += value * dy[p * channels + c];
+      }
+    }
+  for (long i = 0; i < h; i++)
+    ENTRY(depthwise)(result + i * w * channels, channels, source, weight, &window, i * w, w);
+  expect("depthwise", channels, result, sums, h * w * channels, 8e-6);
+  ENTRY(depthwiseWeight)(dWeight, source, dy, &window, 0, h * w);
+  expect("depthwiseWeight", channels, dWeight, products, taps * channels, 2e-5);
+  release();
+}
+
 void testWindows(void) {
   for (int l = 0; l < LENGTHS; l++) testWindow(lengths[l]);
+}
+
+void testRowsOfWindows(void) {
+  for (int l = 0; l < LENGTHS; l++) {
+    testLocate(lengths[l]);
+    for (long kernel = 3; kernel <= 5; kernel += 2)
+      for (long step = 1; step <= 3; step++) testImage(lengths[l], kernel, step);
+  }
 }

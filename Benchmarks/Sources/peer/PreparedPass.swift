@@ -72,10 +72,9 @@ final class PreparedPass {
                 first, packedWeight: second, into: &result, workspace: &workspace,
                 parallelism: parallelism)
             case .inputGradient(let gradient):
-              packed.withMutableSpan { gradient.pack(second, into: &$0) }
-              packed.withSpan {
+              packed.withMutableSpan {
                 gradient.run(
-                  first, packedWeight: $0, into: &result, workspace: &workspace,
+                  first, weight: second, packedWeight: &$0, into: &result, workspace: &workspace,
                   parallelism: parallelism)
               }
             case .weightGradient(let gradient):

@@ -100,6 +100,42 @@ public struct TransposedConvolutionKernel: Sendable {
       bias: unsafe(bias), residual: unsafe(residual), activation: activation)
     runPacked(x, packedWeight, epilogue, into: &y, workspace: &workspace, parallelism)
   }
+
+  /// Computes the transposed convolution with a weight that is used once, as in a training step: packs it on
+  /// all threads, or reads it where it lies, where that is faster.
+  /// - Parameters:
+  ///   - weight: the geometry's weight shape.
+  ///   - packedWeight: at least `packedWeightCount` floats of memory; what is in it afterwards is unspecified.
+  ///   - y: the geometry's input shape.
+  ///   - workspace: at least `workspaceCount` floats.
+  /// - Precondition: every span has its count.
+  public func run(
+    _ x: Span<Float>, weight: Span<Float>, packedWeight: inout MutableSpan<Float>,
+    into y: inout MutableSpan<Float>, workspace: inout MutableSpan<Float>,
+    parallelism: Parallelism = Parallelism()
+  ) {
+    precondition(
+      x.count == geometry.outputShape(batch: batch).elementCount
+        && y.count == geometry.inputShape(batch: batch).elementCount
+        && weight.count == geometry.weightCount && packedWeight.count >= packedWeightCount
+        && workspace.count >= workspaceCount(parallelism),
+      "expected operands of transposed convolution \(geometry) for batch \(batch), found x \(x.count), y \(y.count), weight \(weight.count), packed weight \(packedWeight.count), workspace \(workspace.count)"
+    )
+    x.withUnsafeBufferPointer { x in
+      weight.withUnsafeBufferPointer { weight in
+        packedWeight.withUnsafeMutableBufferPointer { packed in
+          workspace.withUnsafeMutableBufferPointer { workspace in
+            y.withUnsafeMutableBufferPointer { y in
+              run(
+                x.baseAddress!, weight: weight.baseAddress!, packed: packed.baseAddress!,
+                into: y.baseAddress!, epilogue: EpilogueOperands(),
+                scratch: workspace.baseAddress ?? y.baseAddress!, parallelism: parallelism)
+            }
+          }
+        }
+      }
+    }
+  }
 }
 
 extension TransposedConvolutionKernel: PackedConvolution {
