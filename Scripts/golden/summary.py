@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What PyTorch counts of the built-in networks: writes Tests/Golden/summary.json.
+"""What PyTorch counts of the built-in networks: writes Tests/Figures/summary.json.
 
 For each network: its trainable values, running statistics, the multiply-adds of a forward pass of one
 image and of a forward and a backward pass of two (half of FlopCounterMode's figures), and for each layer
@@ -28,7 +28,7 @@ from torchvision import models  # noqa: E402
 
 torch.library.register_fake = describe
 
-FILE = pathlib.Path(__file__).resolve().parents[2] / "Tests" / "Golden" / "summary.json"
+FILE = pathlib.Path(__file__).resolve().parents[2] / "Tests" / "Figures" / "summary.json"
 
 
 def lenet():

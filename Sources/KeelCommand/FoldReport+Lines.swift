@@ -9,7 +9,10 @@ extension FoldReport {
     var counts: [[String]: Int] = [:]
     for entry in entries {
       // A target is a kind and a path, a layer is a path or ends in one ("ReLU after bn1").
-      let path = (entry.target ?? entry.layer).split(separator: " ").last ?? ""
+      var words = (entry.target ?? entry.layer).split(separator: " ")
+      // "(1 of 2)" tells layers of one path apart.
+      if words.count > 3, words[words.count - 2] == "of" { words.removeLast(3) }
+      let path = words.last ?? ""
       let stage = path.split(separator: ".").first.map(String.init) ?? "—"
       if !operations.contains(entry.operation) { operations.append(entry.operation) }
       if !stages.contains(stage) { stages.append(stage) }
@@ -21,7 +24,7 @@ extension FoldReport {
       name + String(repeating: " ", count: width - name.count)
         + zip(values, operations).map { pad($0, $1.count + 4) }.joined()
     }
-    let kept = operationLines.filter { $0.hasPrefix("kept") }
+    let kept = entries.map(\.description).filter { $0.hasPrefix("kept") }
     return [totals, line("", operations)]
       + stages.map { stage in
         line(stage, operations.map { counts[[stage, $0]].map(String.init) ?? "·" })
@@ -29,18 +32,5 @@ extension FoldReport {
   }
 
   /// A line for each operation, then the totals.
-  var operationLines: [String] {
-    entries.map { entry in
-      let operation =
-        entry.layer.hasPrefix(entry.operation)
-        ? entry.layer : "\(entry.operation) \(entry.layer)"
-      return switch entry.outcome {
-      case .folded: "folded  \(operation) into \(entry.target ?? "")"
-      case .fused: "fused   \(operation) into \(entry.target ?? "")"
-      case .kept(let reason): "kept    \(operation): \(reason)"
-      }
-    } + [totals]
-  }
-
-  private var totals: String { "\(foldedCount) folded, \(fusedCount) fused, \(keptCount) kept" }
+  var operationLines: [String] { entries.map(\.description) + [totals] }
 }

@@ -62,7 +62,8 @@ public struct Interpreter: Sendable {
     return results
   }
 
-  private func run(
+  /// Runs one node with results of given types and shapes.
+  internal func run(
     _ node: Node, _ operands: [TensorValue], _ types: [ElementType], _ shapes: [Shape]
   ) throws(KeelError) -> [TensorValue] {
     let kernel = try KernelRequest(

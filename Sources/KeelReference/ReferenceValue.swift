@@ -35,14 +35,3 @@ public enum ReferenceValue: Hashable, Sendable {
     }
   }
 }
-
-extension DenseArray where Element == Double {
-  /// Makes the Double tensor of a Float tensor's values, which are all exact in Double.
-  public init(widening tensor: Tensor) {
-    self.init(uninitialized: tensor.shape) { out in
-      tensor.withSpan { x in
-        for i in out.indices { out[i] = Double(x[i]) }
-      }
-    }
-  }
-}

@@ -66,7 +66,8 @@ import Testing
     var writer = NetworkWriter(seed: 5)
     let x = writer.builder.input("x", ValueType([.batch, 4, 4, 3]))
     let y = try writer.convolution(x, sameGeometry(4, 3, 3), label: "conv")
-    let sum = try writer.add(writer.add(y, x, label: "first"), x, label: "second")
+    let other = writer.builder.input("other", ValueType([.batch, 4, 4, 3]))
+    let sum = try writer.add(writer.add(y, other, label: "first"), other, label: "second")
     writer.builder.output("y", sum)
     let graph = try writer.builder.finish()
     let report = try graph.folded().report

@@ -29,7 +29,7 @@ import Testing
       trace.output("y", y)
       if labelled {
         let labels = trace.input("labels", ValueType(.int64, [batch]))
-        trace.output("loss", y.softmaxCrossEntropy(labels: labels))
+        trace.output("loss", y.crossEntropy(labels: labels))
       }
       return try trace.finish()
     }

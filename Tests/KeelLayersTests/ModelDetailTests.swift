@@ -43,6 +43,15 @@ import Testing
     #expect(linear.parameter.shape == [10, 4096])
     #expect(abs(try deviation(net, "classifier.6.weight") / 0.01 - 1) <= 0.02)
     try zeros(net, ["features.0.bias", "classifier.0.bias", "classifier.6.bias"])
+    // Maps that are not 7×7 are pooled, larger and smaller ones.
+    for (height, width, pools) in [(224, 255, false), (32, 300, true), (96, 224, true)] {
+      let graph = try Graph(
+        tracing: net, input: [.batch, .fixed(height), .fixed(width), 3])
+      #expect(graph.type(of: graph.outputs[0].value) == ValueType([.batch, 10]))
+      let poolings = operations(graph).filter { $0.contains("pooling") }
+      #expect(poolings.count == (pools ? 6 : 5), "\(height)×\(width): \(poolings)")
+    }
+    #expect(failure(net, [.batch, 31, 32, 3])?.kind == .shape)
   }
 
   @Test func featuresWithoutClassifier() throws {

@@ -2,6 +2,7 @@ import Foundation
 import KeelGraph
 import KeelLayers
 import KeelTensor
+import KeelTestSupport
 import Testing
 
 /// What Scripts/golden/summary.py found with PyTorch.
@@ -36,11 +37,9 @@ struct GoldenSummary: Decodable {
   let layers: [Layer]
 
   static let all = Result {
-    let file = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().appendingPathComponent("Golden/summary.json")
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return try decoder.decode([String: GoldenSummary].self, from: Data(contentsOf: file))
+    return try decoder.decode([String: GoldenSummary].self, from: Figures.data("summary.json"))
   }
 }
 

@@ -96,15 +96,6 @@ public struct TensorSource {
   }
 }
 
-extension DenseArray where Element == Float {
-  /// Makes a Float tensor by rounding a Double one.
-  public init(rounding tensor: DoubleTensor) {
-    self.init(uninitialized: tensor.shape) { out in
-      for i in out.indices { out[i] = Float(tensor[flat: i]) }
-    }
-  }
-}
-
 extension DenseArray where Element == Double {
   /// Mean and population deviation per channel, computed in two passes.
   public var channelStatistics: (means: [Double], deviations: [Double]) {

@@ -36,6 +36,7 @@ void fail(const char *what, long size, const char *how);
 void testElementwise(void);
 void testNormalization(void);
 void testWindows(void);
+void testWindowProducts(void);
 void testPooling(void);
 void testProducts(void);
 void testOptimizers(void);
@@ -43,6 +44,5 @@ void testArithmeticLoops(void);
 void testReductions(void);
 void testLosses(void);
 void testRowsOfWindows(void);
-void testIndirectProducts(void);
 
 #endif

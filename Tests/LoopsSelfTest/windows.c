@@ -1,4 +1,4 @@
-/* Sliding windows: gathering and depthwise sums. */
+/* Sliding windows: gathering, locating and depthwise sums. */
 #include "check.h"
 
 enum { BATCH = 2, TAPS = 18 };
@@ -54,33 +54,24 @@ static void testWindow(long channels) {
     }
   ENTRY(gather)(columns, TAPS * channels, source, &c.w, first, count);
   expect("gather", channels, columns, gathered, count * TAPS * channels, 0);
-  for (long p = 0; p < count;) { /* row by row of the grid */
-    long rest = 6 - (first + p) % 6, part = rest < count - p ? rest : count - p;
-    ENTRY(depthwise)(y + p * channels, channels, source, weight, &c.w, first + p, part);
-    p += part;
+  /* Row by row of the grid. */
+  for (long p = 0, next; p < count; p = next) {
+    next = p + 6 - (first + p) % 6 < count ? p + 6 - (first + p) % 6 : count;
+    ENTRY(depthwise)(y + p * channels, channels, source, weight, &c.w, first + p, next - p);
   }
   expect("depthwise", channels, y, sums, count * channels, 4e-6);
   ENTRY(depthwiseWeight)(dWeight, source, dy, &c.w, first, count);
   expect("depthwiseWeight", channels, dWeight, products, TAPS * channels, 8e-6);
-  release();
-}
 
-static void testLocate(long channels) {
-  Case c;
-  makeCase(&c, channels, channels + 2);
-  const long stride = channels + 2, first = 5, count = 61;
-  const float *source = numbers(BATCH * 60 * stride);
-  const float *zeros = numbers(stride);
-  const float *table[4][61];
-  for (long run = 0; run + 4 <= TAPS; run += 3) {
-    ENTRY(locate)(table[0], 61, source, zeros, &c.w, run, 4, first, count);
-    for (long r = 0; r < 4; r++)
-      for (long p = 0; p < count; p++) {
-        long pixel = pixelOf(&c, first + p, run + r);
-        if (table[r][p] != (pixel < 0 ? zeros : source + pixel * stride))
-          fail("locate", channels, "a wrong address");
-      }
-  }
+  const float *table[TAPS * 64], *zeros = weight;
+  const long firstRun = 4, runs = TAPS - firstRun;
+  ENTRY(locate)(table, 64, source, zeros, &c.w, firstRun, runs, first, count);
+  for (long r = 0; r < runs; r++)
+    for (long p = 0; p < count; p++) {
+      long pixel = pixelOf(&c, first + p, firstRun + r);
+      if (table[r * 64 + p] != (pixel < 0 ? zeros : source + pixel * stride))
+        fail("locate", channels, "another place");
+    }
   release();
 }
 
@@ -129,7 +120,6 @@ void testWindows(void) {
 
 void testRowsOfWindows(void) {
   for (int l = 0; l < LENGTHS; l++) {
-    testLocate(lengths[l]);
     for (long kernel = 3; kernel <= 5; kernel += 2)
       for (long step = 1; step <= 3; step++) testImage(lengths[l], kernel, step);
   }

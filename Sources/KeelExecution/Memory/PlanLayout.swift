@@ -13,7 +13,7 @@ internal struct PlanLayout {
   private let storage: StorageAssignment
   private let offsetOfPiece: [Int: Int]
   private var constantOfPiece: [Int: Int] = [:]
-  private let weightOfPiece: [Int: Tensor]
+  private let constantResults: ConstantResults
 
   init(_ graph: Graph, inputShapes: [String: Shape], options: PlanOptions) throws(KeelError) {
     self.graph = graph
@@ -22,7 +22,13 @@ internal struct PlanLayout {
     var shapes: [Shape] = []
     for type in graph.types { shapes.append(try type.shape(binding: symbols)) }
     self.shapes = shapes
-    let storage = StorageAssignment(graph, shapes: shapes)
+    // A training plan's weights are in the workspace, and nothing is constant.
+    let constantResults =
+      options.weights == .variable
+      ? ConstantResults() : try ConstantResults(graph, shapes: shapes, options: options)
+    self.constantResults = constantResults
+    let storage = StorageAssignment(
+      graph, shapes: shapes, constants: Set(constantResults.tensors.keys))
     self.storage = storage
     var offsets: [Int: Int] = [:]
     var end = 0
@@ -34,10 +40,6 @@ internal struct PlanLayout {
     for input in graph.inputs { place(input.value) }
     if options.weights == .variable {
       for weight in graph.weights { place(weight.value) }
-      weightOfPiece = [:]
-    } else {
-      weightOfPiece = Dictionary(
-        uniqueKeysWithValues: graph.weights.map { ($0.value.index, $0.tensor) })
     }
     var pieces: [Int] = []
     for node in graph.nodes {
@@ -57,14 +59,15 @@ internal struct PlanLayout {
     scratchOffset = end + arena.byteCount
   }
 
-  /// Prepares the kernels of all nodes. Constants are the graph's tensors, shared and not copied; what
+  /// Prepares the kernels of all nodes but those whose results are constant. Constants are the graph's tensors, shared and not copied; what
   /// kernels pack is theirs.
   mutating func makeSteps() throws(KeelError) -> [Plan.Step] {
     var steps: [Plan.Step] = []
-    for node in graph.nodes {
+    for (position, node) in graph.nodes.enumerated()
+    where !constantResults.nodes.contains(position) {
       var constants: [Int: Tensor] = [:]
       for (i, input) in node.inputs.enumerated() {
-        constants[i] = weightOfPiece[storage.piece[input.index]]
+        constants[i] = constantResults.tensors[input.index]
       }
       let kernel = try KernelRequest(
         node: node, inputs: node.inputs.map { shapes[$0.index] },
@@ -84,7 +87,7 @@ internal struct PlanLayout {
     let piece = storage.piece[value.index]
     if let offset = offsetOfPiece[piece] { return .workspace(offset) }
     if let index = constantOfPiece[piece] { return .constant(index) }
-    guard let tensor = weightOfPiece[piece] else {
+    guard let tensor = constantResults.tensors[piece] else {
       preconditionFailure("value \(value.index) has no place")
     }
     constants.append(tensor)

@@ -14,10 +14,11 @@ internal struct StorageAssignment {
   private(set) var firstStep: [Int]
   /// The last step that reads each piece; the number of steps for what must outlive them.
   private(set) var lastStep: [Int]
-  /// Whether a piece is an input or weight.
+  /// Whether a piece is an input, a weight or another constant.
   private(set) var isExternal: [Bool]
 
-  init(_ graph: Graph, shapes: [Shape]) {
+  /// - Parameter constants: values that are there before the first step, by `ValueID.index`.
+  init(_ graph: Graph, shapes: [Shape], constants: Set<Int> = []) {
     let count = graph.types.count
     piece = Array(0..<count)
     firstStep = Array(repeating: -1, count: count)
@@ -26,6 +27,7 @@ internal struct StorageAssignment {
     for value in graph.inputs.map(\.value) + graph.weights.map(\.value) {
       isExternal[value.index] = true
     }
+    for index in constants { isExternal[index] = true }
     let updated = Set(graph.updates.compactMap { graph.weight(named: $0.weight)?.value.index })
     let results = Set(graph.outputs.map(\.value) + graph.updates.map(\.value))
     for node in graph.nodes {

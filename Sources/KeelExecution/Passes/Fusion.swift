@@ -3,21 +3,35 @@ internal import KeelTensor
 
 /// Moves residual adds and activations into the epilogue of the operation before them, where nothing
 /// else takes that operation's result.
-internal enum Fusion {
-  /// - Parameter keepsGradients: whether the graph may be differentiated afterwards; then activations
-  ///   whose gradient needs their argument stay, because an epilogue keeps no argument.
-  static func run(
-    _ editor: inout GraphEditor, _ report: inout FoldReport, keepsGradients: Bool
-  ) {
+internal struct Fusion {
+  /// The graph.
+  private(set) var editor: GraphEditor
+  /// What was done.
+  private(set) var entries: [FoldReport.Entry] = []
+  private let names: OperationNames
+  private let keepsGradients: Bool
+
+  /// - Parameters:
+  ///   - names: what the report calls the operations.
+  ///   - keepsGradients: whether the graph may be differentiated afterwards; then activations whose
+  ///     gradient needs their argument stay, because an epilogue keeps no argument.
+  init(_ editor: GraphEditor, names: OperationNames, keepsGradients: Bool) {
+    self.editor = editor
+    self.names = names
+    self.keepsGradients = keepsGradients
+  }
+
+  /// Fuses what can be fused.
+  mutating func run() {
     for i in editor.nodes.indices {
       guard let node = editor.nodes[i] else { continue }
       switch node.primitive {
-      case .add where adds(node, editor): fuseAdd(node, at: i, &editor, &report)
+      case .add where adds(node): fuseAdd(node, at: i)
       case .activation(let activation):
         if keepsGradients, activation.gradientOperand == .input {
-          report.entries.append(kept(node, "its gradient needs its argument"))
+          keep(node, at: i, "its gradient needs its argument")
         } else {
-          fuse(activation, node, at: i, &editor, &report)
+          fuse(activation, node, at: i)
         }
       default: break
       }
@@ -25,59 +39,43 @@ internal enum Fusion {
   }
 
   /// Whether the operands have one shape: an epilogue adds no broadcast residual.
-  private static func adds(_ node: Node, _ editor: GraphEditor) -> Bool {
+  private func adds(_ node: Node) -> Bool {
     editor.type(of: node.inputs[0]) == editor.type(of: node.inputs[1])
   }
 
-  private static func fuse(
-    _ activation: Activation, _ node: Node, at position: Int, _ editor: inout GraphEditor,
-    _ report: inout FoldReport
-  ) {
-    guard let (producer, target) = host(of: node.inputs[0], editor),
+  private mutating func fuse(_ activation: Activation, _ node: Node, at position: Int) {
+    guard let (producer, target) = host(of: node.inputs[0]),
       var epilogue = target.primitive.epilogue
-    else {
-      report.entries.append(kept(node, "the operation before it cannot take it in"))
-      return
-    }
+    else { return keep(node, at: position, "the operation before it cannot take it in") }
     if case .normalization = target.primitive, activation != .relu {
-      report.entries.append(kept(node, "\(target.primitive.name) takes in no activation but ReLU"))
-      return
+      return keep(node, at: position, "\(target.primitive.name) takes in no activation but ReLU")
     }
     epilogue.activation = activation
-    replace(producer, target, epilogue, node, adding: [], &editor)
-    editor.nodes[position] = nil
-    report.entries.append(fused(node, into: target))
+    fuse(node, at: position, into: producer, target, epilogue, adding: [])
   }
 
-  private static func fuseAdd(
-    _ node: Node, at position: Int, _ editor: inout GraphEditor, _ report: inout FoldReport
-  ) {
+  private mutating func fuseAdd(_ node: Node, at position: Int) {
     let hosts = [0, 1].compactMap { operand -> (operand: Int, producer: Int, target: Node)? in
       guard node.inputs[0] != node.inputs[1],
-        let (producer, target) = host(of: node.inputs[operand], editor),
+        let (producer, target) = host(of: node.inputs[operand]),
         let epilogue = target.primitive.epilogue, !epilogue.hasResidual,
-        !leads(Array(target.outputs.dropFirst()), to: node.inputs[1 - operand], editor)
+        !leads(Array(target.outputs.dropFirst()), to: node.inputs[1 - operand])
       else { return nil }
       return (operand, producer, target)
     }
     // Of two hosts the later one: the other's result is there by then.
     guard let host = hosts.max(by: { $0.producer < $1.producer }),
       var epilogue = host.target.primitive.epilogue
-    else {
-      report.entries.append(kept(node, "no operation before it can take it in"))
-      return
-    }
+    else { return keep(node, at: position, "no operation before it can take it in") }
     epilogue.hasResidual = true
-    replace(
-      host.producer, host.target, epilogue, node, adding: [node.inputs[1 - host.operand]],
-      &editor)
-    editor.nodes[position] = nil
-    report.entries.append(fused(node, into: host.target))
+    fuse(
+      node, at: position, into: host.producer, host.target, epilogue,
+      adding: [node.inputs[1 - host.operand]])
   }
 
   /// The operation that makes a value, where it has an epilogue without activation and nothing else
   /// takes the value.
-  private static func host(of value: ValueID, _ editor: GraphEditor) -> (Int, Node)? {
+  private func host(of value: ValueID) -> (Int, Node)? {
     guard editor.soleConsumer(of: value) != nil, let producer = editor.producer(of: value),
       let node = editor.nodes[producer], node.outputs[0] == value,
       let epilogue = node.primitive.epilogue, epilogue.activation == nil
@@ -87,8 +85,7 @@ internal enum Fusion {
 
   /// Whether a value is made from one of the others: the moments of a batch norm may lead to the other
   /// operand of the add behind it, and the norm would wait for itself.
-  private static func leads(_ values: [ValueID], to target: ValueID, _ editor: GraphEditor) -> Bool
-  {
+  private func leads(_ values: [ValueID], to target: ValueID) -> Bool {
     var waiting = values
     var seen = Set(values)
     while let value = waiting.popLast() {
@@ -102,26 +99,29 @@ internal enum Fusion {
     return false
   }
 
-  private static func replace(
-    _ producer: Int, _ target: Node, _ epilogue: Epilogue, _ node: Node, adding inputs: [ValueID],
-    _ editor: inout GraphEditor
+  private mutating func fuse(
+    _ node: Node, at position: Int, into producer: Int, _ target: Node, _ epilogue: Epilogue,
+    adding inputs: [ValueID]
   ) {
+    note(node, at: position, .fused, into: names.name(producer, target))
     var changed = target
     changed.primitive = target.primitive.replacingEpilogue(epilogue)!
     changed.inputs += inputs
     changed.outputs[0] = node.outputs[0]
     editor.nodes[producer] = changed
+    editor.nodes[position] = nil
   }
 
-  private static func fused(_ node: Node, into target: Node) -> FoldReport.Entry {
-    .init(
-      operation: node.primitive.name, layer: node.label,
-      target: "\(target.primitive.name) \(target.label)", outcome: .fused)
+  private mutating func keep(_ node: Node, at position: Int, _ reason: String) {
+    note(node, at: position, .kept(reason: reason))
   }
 
-  private static func kept(_ node: Node, _ reason: String) -> FoldReport.Entry {
-    .init(
-      operation: node.primitive.name, layer: node.label, target: nil,
-      outcome: .kept(reason: reason))
+  private mutating func note(
+    _ node: Node, at position: Int, _ outcome: FoldReport.Outcome, into target: String? = nil
+  ) {
+    entries.append(
+      .init(
+        operation: node.primitive.name, layer: names.layer(position, node), target: target,
+        outcome: outcome))
   }
 }

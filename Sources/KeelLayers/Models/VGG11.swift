@@ -15,7 +15,7 @@ import KeelTensor
 /// | `classifier` | linear, ReLU, dropout, twice | 4096 |
 /// | | linear | 1000 |
 ///
-/// The linear layers take 7×7 positions, so sides from 224 to 255; others are an error of the graph.
+/// Maps of other sizes, from images of at least 32×32, are brought to 7×7 by adaptive average pooling.
 /// 132,863,336 parameters, with batch norm 132,868,840; 7,609,090,048 multiply-adds for an image. Every
 /// convolution has a bias and is followed by a ReLU. Paths are those of torchvision: `features.0.weight`,
 /// `classifier.6.bias`.
@@ -69,6 +69,8 @@ public struct VGG11: Layer {
 
   /// Records the network.
   public func callAsFunction(_ x: Variable) -> Variable {
-    classifier(features(x).flattened())
+    let maps = features(x)
+    let isFitting = maps.type.map { $0.extents.dropFirst().dropLast() == [7, 7] } ?? true
+    return classifier((isFitting ? maps : AdaptiveAveragePool2d(7)(maps)).flattened())
   }
 }

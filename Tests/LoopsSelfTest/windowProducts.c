@@ -1,0 +1,126 @@
+/* Products of windows that are given as tables of pointers. */
+#include "check.h"
+
+enum { RUNS = 3, MOST = 16, OFFSET = 2 };
+
+/* Rows of `length` numbers, `count` of them, in an order that is not that of memory. */
+static void makeRows(const float **table, long count, long length) {
+  const float *all = numbers(count * length);
+  for (long i = 0; i < count; i++) table[i] = all + (i * 7 % count) * length;
+}
+
+static void testProduct(long columns, long depth) {
+  const long width = ENTRY(width), most = width * ENTRY(panel);
+  if (columns > most) return;
+  const long step = (columns + width - 1) / width * width;
+  for (long rows = 1; rows <= MOST; rows += 5) {
+    /* Packed, then tap by tap from a weight that lies otherwise. */
+    for (int tapped = 0; tapped < (columns == step ? 2 : 1); tapped++) {
+      const long taps[RUNS] = {4, 0, 2}, column = 3, wide = column + columns;
+      const float *from[RUNS * MOST];
+      float *to[MOST], *y = numbers(rows * wide), *b = numbers(5 * depth * step),
+            *copy = blank(256 * most);
+      double *expected = doubles(rows * wide);
+      makeRows(from, RUNS * rows, OFFSET + depth);
+      for (long p = 0; p < rows; p++) to[p] = y + p * wide;
+      for (long i = 0; i < rows * wide; i++) {
+        const long p = i / wide, j = i % wide - column;
+        expected[i] = y[i];
+        if (j < 0) continue;
+        double sum = 0;
+        for (long r = 0; r < RUNS; r++)
+          for (long k = 0; k < depth; k++)
+            sum += (double)from[r * rows + p][OFFSET + k] *
+                   b[((tapped ? taps[r] : r) * depth + k) * step + j];
+        expected[i] = sum;
+      }
+      ENTRY(windowProduct)(to, from, rows, RUNS, depth, OFFSET, b, step,
+                           tapped ? depth * step : 0, tapped ? taps : 0, tapped ? copy : 0, column,
+                           columns);
+      expect("windowProduct", columns, y, expected, rows * wide, 8e-6);
+      release();
+    }
+  }
+}
+
+static void testDots(long columns) {
+  const long depth = 2 * ENTRY(width), length = RUNS * depth, wide = columns + 1;
+  for (long rows = 1; rows <= MOST; rows += 5) {
+    const float *from[RUNS * MOST];
+    float *to[MOST], *y = numbers(rows * wide), *b = numbers(columns * length);
+    double *expected = doubles(rows * wide);
+    makeRows(from, RUNS * rows, OFFSET + depth);
+    for (long p = 0; p < rows; p++) {
+      to[p] = y + p * wide;
+      expected[p * wide] = y[p * wide];
+      for (long j = 0; j < columns; j++) {
+        double sum = 0;
+        for (long i = 0; i < length; i++)
+          sum += (double)from[i / depth * rows + p][OFFSET + i % depth] * b[j * length + i];
+        expected[p * wide + 1 + j] = sum;
+      }
+    }
+    ENTRY(windowDots)(to, from, rows, RUNS, depth, OFFSET, b, 1, columns);
+    expect("windowDots", columns, y, expected, rows * wide, 8e-6);
+    release();
+  }
+}
+
+static void testGradient(long columns) {
+  const long width = ENTRY(width), count = MOST;
+  if (columns > width * ENTRY(panel)) return;
+  const long whole = (columns + width - 1) / width * width, stride = columns + 2;
+  for (long rows = 1; rows <= 9; rows++)
+    for (int add = 0; add < 2; add++) {
+      const float *a[MOST], *b[MOST];
+      float *sum = numbers(rows * stride);
+      double *expected = doubles(rows * stride);
+      makeRows(a, count, OFFSET + rows);
+      makeRows(b, count, OFFSET + whole);
+      for (long i = 0; i < rows * stride; i++) {
+        const long r = i / stride, j = i % stride;
+        expected[i] = add || j >= columns ? sum[i] : 0;
+        for (long p = 0; j < columns && p < count; p++)
+          expected[i] += (double)a[p][OFFSET + r] * b[p][OFFSET + j];
+      }
+      ENTRY(windowGradient)(sum, stride, a, OFFSET, b, OFFSET, count, rows, columns, add);
+      expect("windowGradient", columns, sum, expected, rows * stride, 8e-6);
+      release();
+    }
+}
+
+static void testPacking(long columns) {
+  enum { DEPTH = 5 };
+  const long width = ENTRY(width), whole = (columns + width - 1) / width * width;
+  const float *from[MOST];
+  float *b = numbers(DEPTH * columns), *to = blank(DEPTH * whole),
+        *rows = blank(MOST * (columns + 4));
+  double *expected = doubles(DEPTH * whole), *copied = doubles(MOST * (columns + 4));
+  /* Once along rows and once along columns of b. */
+  for (int turned = 0; turned < 2 && columns <= width * ENTRY(panel); turned++) {
+    const long kStride = turned ? 1 : columns, columnStride = turned ? DEPTH : 1;
+    for (long i = 0; i < DEPTH * whole; i++)
+      expected[i] =
+          i % whole < columns ? b[i / whole * kStride + i % whole * columnStride] : 0;
+    ENTRY(packPanel)(to, b, DEPTH, kStride, columns, columnStride);
+    expect("packPanel", columns, to, expected, DEPTH * whole, 0);
+  }
+  makeRows(from, MOST, OFFSET + columns);
+  for (long i = 0; i < MOST * (columns + 4); i++) {
+    const long j = i % (columns + 4);
+    copied[i] = j < columns ? from[i / (columns + 4)][OFFSET + j] : 0;
+  }
+  ENTRY(copyRows)(rows, columns + 4, from, OFFSET, MOST, columns);
+  expect("copyRows", columns, rows, copied, MOST * (columns + 4), 0);
+  release();
+}
+
+void testWindowProducts(void) {
+  for (int l = 0; l < LENGTHS; l++) {
+    testProduct(lengths[l], 5);
+    testProduct(lengths[l], 67);
+    testGradient(lengths[l]);
+    testPacking(lengths[l]);
+  }
+  for (long columns = 1; columns <= 4; columns++) testDots(columns);
+}
