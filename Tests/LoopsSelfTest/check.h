@@ -44,6 +44,5 @@ void testArithmeticLoops(void);
 void testReductions(void);
 void testLosses(void);
 void testRowsOfWindows(void);
-void testIndirectProducts(void);
 
 #endif

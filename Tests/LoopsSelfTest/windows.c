@@ -75,25 +75,6 @@ static void testWindow(long channels) {
   release();
 }
 
-static void testLocate(long channels) {
-  Case c;
-  makeCase(&c, channels, channels + 2);
-  const long stride = channels + 2, first = 5, count = 61;
-  const float *source = numbers(BATCH * 60 * stride);
-  const float *zeros = numbers(stride);
-  const float *table[4][61];
-  for (long run = 0; run + 4 <= TAPS; run += 3) {
-    ENTRY(locate)(table[0], 61, source, zeros, &c.w, run, 4, first, count);
-    for (long r = 0; r < 4; r++)
-      for (long p = 0; p < count; p++) {
-        long pixel = pixelOf(&c, first + p, run + r);
-        if (table[r][p] != (pixel < 0 ? zeros : source + pixel * stride))
-          fail("locate", channels, "a wrong address");
-      }
-  }
-  release();
-}
-
 /* One plane of 13 × 21 pixels under 3×3 and 5×5 windows: the loops for many pixels at once. */
 static void testImage(long channels, long kernel, long step) {
   enum { H = 13, W = 21 };
@@ -139,7 +120,6 @@ void testWindows(void) {
 
 void testRowsOfWindows(void) {
   for (int l = 0; l < LENGTHS; l++) {
-    testLocate(lengths[l]);
     for (long kernel = 3; kernel <= 5; kernel += 2)
       for (long step = 1; step <= 3; step++) testImage(lengths[l], kernel, step);
   }
