@@ -53,13 +53,13 @@ struct Catalogue {
   }
 
   /// What is missing: cells without names or reason, and names that the sources do not have.
-  func gaps(in sources: SourceIndex) throws -> [String] {
+  func gaps(in sources: SourceIndex) -> [String] {
     var result: [String] = []
     for row in rows {
       for column in Column.allCases where row.reason(column) == nil {
         let names = row.names(column)
         if names.isEmpty { result.append("\(row.method): no \(column)") }
-        for name in names where try file(of: name, column, in: sources) == nil {
+        for name in names where file(of: name, column, in: sources) == nil {
           result.append("\(row.method): no \(column) \(name)")
         }
       }
@@ -68,25 +68,25 @@ struct Catalogue {
   }
 
   /// The file that declares a name.
-  func file(of name: String, _ column: Column, in sources: SourceIndex) throws -> String? {
+  func file(of name: String, _ column: Column, in sources: SourceIndex) -> String? {
     switch column {
     case .primitive, .gradient:
-      try sources.primitives().contains(name) ? "Sources/KeelGraph/Primitive.swift" : nil
-    case .kernel: try sources.declaration(of: name, under: ["Sources/KeelKernels"])
+      sources.primitives.contains(name) ? "Sources/KeelGraph/Primitive.swift" : nil
+    case .kernel: sources.declaration(of: name, under: ["Sources/KeelKernels"])
     case .reference:
-      try sources.declaration(of: name, under: ["Sources/KeelReference", "Sources/KeelTensor"])
+      sources.declaration(of: name, under: ["Sources/KeelReference", "Sources/KeelTensor"])
     case .layer:
-      try sources.declaration(
+      sources.declaration(
         of: name,
         under: ["KeelLayers", "KeelGraph", "KeelTraining", "KeelTensor", "KeelExecution"].map {
           "Sources/" + $0
         })
-    case .test: try sources.test(name)
+    case .test: sources.test(name)
     }
   }
 
   /// The table as a page, each name linked to the file that declares it.
-  func page(in sources: SourceIndex) throws -> String {
+  func page(in sources: SourceIndex) -> String {
     var lines = [
       "# \(title)", "",
       "Made by `make documentation` from the table beside it; a test fails where a name is missing.",
@@ -95,10 +95,10 @@ struct Catalogue {
       "|---|---|" + String(repeating: "---|", count: Column.allCases.count),
     ]
     for row in rows {
-      let cells = try Column.allCases.map { column in
+      let cells = Column.allCases.map { column in
         if let reason = row.reason(column) { return "*\(reason)*" }
-        return try row.names(column).map { name in
-          let file = try file(of: name, column, in: sources) ?? ""
+        return row.names(column).map { name in
+          let file = file(of: name, column, in: sources) ?? ""
           let shown = name.split(separator: "/").last.map(String.init) ?? name
           return "[\(shown)](../\(file))"
         }.joined(separator: ", ")

@@ -6,7 +6,7 @@ struct CatalogueTests {
   static let tables = ["Layers"]
   let sources: SourceIndex
 
-  init() throws { sources = try SourceIndex() }
+  init() throws { sources = try SourceIndex.shared.get() }
 
   private func file(_ table: String, _ kind: String) -> URL {
     sources.root.appending(path: "Documentation/\(table).\(kind)")
@@ -20,13 +20,13 @@ struct CatalogueTests {
   @Test func everyOperationIsListed() throws {
     let rows = try Self.tables.flatMap { try Catalogue(file($0, "tsv")).rows }
     let primitives = Set(rows.flatMap { $0.names(.primitive) + $0.names(.gradient) })
-    let missing = try sources.primitives().filter { !primitives.contains($0) }
+    let missing = sources.primitives.filter { !primitives.contains($0) }
     #expect(missing.isEmpty, "primitives in no table: \(missing)")
     let layers = Set(rows.flatMap { $0.names(.layer) })
-    let unlisted = try sources.layers().filter { !layers.contains($0) }
+    let unlisted = sources.layers.filter { !layers.contains($0) }
     #expect(unlisted.isEmpty, "layers in no table: \(unlisted)")
-    #expect(try sources.primitives().count > 20)
-    #expect(try sources.layers().count > 10)
+    #expect(sources.primitives.count > 20)
+    #expect(sources.layers.count > 10)
   }
 
   /// Compares the page with its table; `KEEL_UPDATE_DOCUMENTATION=1` (`make documentation`) writes it.

@@ -2,63 +2,98 @@ import Foundation
 
 /// What the sources declare, found by reading them: enough to tell whether a name in a catalogue is there.
 struct SourceIndex {
+  /// What one file declares.
+  private struct File {
+    /// Types that it declares.
+    var types: Set<Substring> = []
+    /// Types that it declares or extends.
+    var owners: Set<Substring> = []
+    /// Functions, properties, cases and types within types.
+    var members: Set<Substring> = []
+    /// Functions that are tests.
+    var tests: Set<Substring> = []
+    let text: String
+
+    init(_ text: String) {
+      self.text = text
+      var isTest = false
+      var keyword: Substring = ""
+      for word in text.split(whereSeparator: {
+        !($0.isLetter || $0.isNumber || $0 == "_" || $0 == "@")
+      }) {
+        switch keyword {
+        case "struct", "enum", "class", "protocol", "typealias":
+          types.insert(word)
+          owners.insert(word)
+          members.insert(word)
+        case "extension": owners.insert(word)
+        case "func":
+          members.insert(word)
+          if isTest { tests.insert(word) }
+          isTest = false
+        case "var", "let", "case": members.insert(word)
+        default: break
+        }
+        if word == "@Test" { isTest = true }
+        keyword = word
+      }
+    }
+  }
+
   /// The package's folder.
   let root: URL
-  /// The text of each Swift file by its path from the root.
-  private let files: [String: String]
+  /// Each Swift file by its path from the root.
+  private let files: [String: File]
 
   /// Reads the package that this file belongs to.
   init() throws {
     root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
       .deletingLastPathComponent()
-    var files: [String: String] = [:]
+    var files: [String: File] = [:]
     for folder in ["Sources", "Tests"] {
       let paths = FileManager.default.enumerator(atPath: root.appending(path: folder).path())
       for case let path as String in paths ?? .init() where path.hasSuffix(".swift") {
         let file = "\(folder)/\(path)"
-        files[file] = try String(contentsOf: root.appending(path: file), encoding: .utf8)
+        files[file] = File(try String(contentsOf: root.appending(path: file), encoding: .utf8))
       }
     }
     self.files = files
   }
 
-  /// The file under one of some folders that declares a type, and, for `Type.member`, the file that
-  /// declares the type or an extension of it with that member.
-  func declaration(of name: String, under folders: [String]) throws -> String? {
-    let parts = name.split(separator: ".", maxSplits: 1).map(String.init)
-    let type = try Regex("\\b(struct|enum|class|protocol|typealias) \(parts[0])\\b")
-    let owner = try Regex("\\b(struct|enum|class|protocol|extension) \(parts[0])\\b")
-    let member = try parts.dropFirst().first.map {
-      try Regex("\\b(func|var|let|case) `?\($0)\\b|\\b\($0)\\(")
-    }
+  /// The sources, read once for all tests.
+  static let shared = Result { try SourceIndex() }
+
+  /// The file under one of some folders that declares a type, and, for `Type.member`, a file that
+  /// declares the type or an extension of it, and that member.
+  func declaration(of name: String, under folders: [String]) -> String? {
+    let parts = name.split(separator: ".", maxSplits: 1)
     return paths(under: folders).first { path in
-      guard let member else { return files[path]!.contains(type) }
-      return files[path]!.contains(owner) && files[path]!.contains(member)
+      let file = files[path]!
+      guard parts.count == 2 else { return file.types.contains(parts[0]) }
+      return file.owners.contains(parts[0]) && file.members.contains(parts[1])
     }
   }
 
   /// The file with a test, named `Suite/test`.
-  func test(_ name: String) throws -> String? {
-    let parts = name.split(separator: "/").map(String.init)
+  func test(_ name: String) -> String? {
+    let parts = name.split(separator: "/")
     guard parts.count == 2 else { return nil }
-    let suite = try Regex("\\b(struct|extension) \(parts[0])\\b")
-    let function = try Regex("@Test[^{]*?func `?\(parts[1])\\b")
     return paths(under: ["Tests"]).first {
-      files[$0]!.contains(suite) && files[$0]!.contains(function)
+      files[$0]!.owners.contains(parts[0]) && files[$0]!.tests.contains(parts[1])
     }
   }
 
   /// The cases of the enumeration of operations.
-  func primitives() throws -> [String] {
-    let text = files["Sources/KeelGraph/Primitive.swift"]!
+  var primitives: [String] {
+    let text = files["Sources/KeelGraph/Primitive.swift"]!.text
     let declaration = text.prefix(upTo: text.range(of: "\n}")!.lowerBound)
     return declaration.matches(of: /\n  case ([A-Za-z0-9]+)/).map { String($0.output.1) }
   }
 
   /// The layers that are not made of other layers.
-  func layers() throws -> [String] {
+  var layers: [String] {
     paths(under: ["Sources/KeelLayers/Layers"]).flatMap { path in
-      files[path]!.matches(of: /public struct ([A-Za-z0-9]+)[^{]*: [^{]*Layer\b/).map {
+      files[path]!.text.matches(of: /public struct ([A-Za-z0-9]+)[^{]*: [^{]*Layer\b/).map {
         String($0.output.1)
       }
     }

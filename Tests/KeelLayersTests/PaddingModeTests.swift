@@ -12,9 +12,11 @@ import Testing
   /// What the layer records equals an unpadded convolution of the padded input.
   @Test(arguments: modes) func isAConvolutionOfThePaddedInput(mode: PaddingMode) throws {
     var source = RandomSource(seed: 5)
-    let padding = AxisPadding<TwoAxes>.sides(before: [1, 2], after: [0, 1])
+    let padding = AxisPadding<TwoAxes>.sides(
+      before: AxisNumbers(height: 1, width: 2), after: AxisNumbers(height: 0, width: 1))
     let layer = Conv2d(
-      2, 3, kernel: [2, 3], stride: [1, 2], padding: padding, paddingMode: mode, using: &source)
+      2, 3, kernel: AxisNumbers(height: 2, width: 3),
+      stride: AxisNumbers(height: 1, width: 2), padding: padding, paddingMode: mode, using: &source)
     let x = Tensor(normal: [2, 4, 5, 2], using: &source)
     let graph = try Graph(tracing: layer, input: [.batch, 4, 5, 2])
     #expect(graph.nodes.map(\.primitive.name) == ["pad", "convolution"])
