@@ -67,7 +67,8 @@ public struct Interpreter: Sendable {
     _ node: Node, _ operands: [TensorValue], _ types: [ElementType], _ shapes: [Shape]
   ) throws(KeelError) -> [TensorValue] {
     let kernel = try KernelRequest(
-      node: node, inputs: operands.map(\.shape), outputs: shapes, parallelism: parallelism
+      node: node, inputs: operands.map(\.shape), outputs: shapes, elementType: types[0],
+      parallelism: parallelism
     ).prepare()
     let results = zip(types, shapes).map { TensorValue(zeros: $0, $1) }
     let scratch = Tensor(zeros: [max(kernel.scratchCount, 1)])

@@ -4,7 +4,11 @@ import KeelTensor
 extension OperandCheck {
   func movement(_ movement: Movement) throws(KeelError) -> ValueType {
     try count(1)
-    try floats(0, "input")
+    try floatsOrIntegers(0, "input")
+    if inputs[0].elementType == .int64, !movement.copies {
+      throw fail(
+        "a float32 input (only copies and zeros leave integers whole)", found: "\(inputs[0])")
+    }
     return try moved(movement, inputs[0])
   }
 
@@ -34,19 +38,27 @@ extension OperandCheck {
     if movement.name == "pad", movement.fill != 0, movement.axes.contains(where: \.isResize) {
       throw fail("zeros around what is resized", found: "\(movement.fill)")
     }
-    return ValueType(extents)
+    return ValueType(type.elementType, extents)
+  }
+
+  private func floatsOrIntegers(_ index: Int, _ what: String) throws(KeelError) {
+    guard inputs[index].elementType != .bool else {
+      throw fail("a float32 or int64 \(what)", found: inputs[index].description)
+    }
   }
 
   func concatenation(_ axis: Int) throws(KeelError) -> ValueType {
     guard let first = inputs.first else { throw fail("at least 1 operand", found: "none") }
-    try floats(0, "operand")
+    try floatsOrIntegers(0, "operand")
     guard axis >= 0, axis < first.rank else {
       throw fail("an axis from 0 to \(first.rank - 1) of \(first)", found: "axis \(axis)")
     }
     if inputs.count == 1 { return first }
     var total = 0
     for (position, input) in inputs.enumerated() {
-      try floats(position, "operand")
+      guard input.elementType == first.elementType else {
+        throw fail("operand \(position) of \(first.elementType.rawValue)", found: "\(input)")
+      }
       var like = first.extents
       if input.rank == first.rank { like[axis] = input.extents[axis] }
       guard input.extents == like else {
@@ -60,17 +72,17 @@ extension OperandCheck {
     }
     var extents = first.extents
     extents[axis] = .fixed(total)
-    return ValueType(extents)
+    return ValueType(first.elementType, extents)
   }
 
   func transpose(_ permutation: [Int]) throws(KeelError) -> ValueType {
     try count(1)
-    try floats(0, "input")
+    try floatsOrIntegers(0, "input")
     let rank = inputs[0].rank
     guard permutation.sorted() == Array(0..<rank) else {
       throw fail("a permutation of the axes of \(inputs[0])", found: "\(permutation)")
     }
-    return ValueType(permutation.map { inputs[0].extents[$0] })
+    return ValueType(inputs[0].elementType, permutation.map { inputs[0].extents[$0] })
   }
 }
 

@@ -2,7 +2,8 @@ import KeelTensor
 
 /// Slicing, padding, resizing, joining and permuting.
 extension Variable {
-  /// The variables one after another along an axis; axes below 0 count from the last.
+  /// The variables one after another along an axis; axes below 0 count from the last. The other extents are
+  /// equal, and the element types are.
   ///
   /// An empty list is an error of the caller's: there is no trace to tell.
   /// - Precondition: at least one variable.
@@ -14,12 +15,16 @@ extension Variable {
   }
 
   /// Elements start, start + step, … of an axis; a start below 0 counts from the end, and without a count
-  /// all to the end are taken. Axes below 0 count from the last.
+  /// all to the end are taken. Axes below 0 count from the last. All of an axis is the variable itself, also
+  /// where the extent is open.
   public func sliced(axis: Int, from start: Int = 0, count: Int? = nil, step: Int = 1) -> Variable {
+    if start == 0, count == nil, step == 1, isAxis(axis) { return self }
     guard let (axis, extent) = known(axis, what: "slice") else { return trace.nothing() }
     let first = start < 0 ? start + extent : start
-    let rest = step >= 1 && first < extent ? (extent - first + step - 1) / step : 0
-    return moved(axis: axis, .slice(start: first, count: count ?? rest, step: step))
+    let rest = step >= 1 && (0..<extent).contains(first) ? (extent - first - 1) / step + 1 : 0
+    if first == 0, step == 1, count ?? rest == extent { return self }
+    // A count of 0 would be refused for a start beyond the end, which is what is wrong.
+    return moved(axis: axis, .slice(start: first, count: count ?? max(rest, 1), step: step))
   }
 
   /// The parts of an axis, of these extents; together they must be the whole.
@@ -27,16 +32,18 @@ extension Variable {
     guard let (axis, extent) = known(axis, what: "split") else {
       return counts.map { _ in trace.nothing() }
     }
-    guard counts.reduce(0, +) == extent else {
+    guard counts.allSatisfy((1...extent).contains), counts.reduce(0, +) == extent else {
       trace.fail(
         KeelError(
           .shape, at: "split after \(trace.lastLayer)",
-          expected: "parts of \(extent) elements in all on axis \(axis)", found: "\(counts)"))
+          expected: "parts of at least 1 and \(extent) elements in all on axis \(axis)",
+          found: "\(counts)"))
       return counts.map { _ in trace.nothing() }
     }
     var start = 0
     return counts.map { count in
       defer { start += count }
+      if count == extent { return self }
       return moved(axis: axis, .slice(start: start, count: count, step: 1))
     }
   }
@@ -50,6 +57,13 @@ extension Variable {
     var axes = [AxisMovement](repeating: .whole, count: type.rank)
     for (axis, amount) in amounts where amount != (0, 0) {
       guard let (axis, _) = known(axis, what: "pad") else { return trace.nothing() }
+      guard axes[axis] == .whole else {
+        trace.fail(
+          KeelError(
+            .argument, at: "pad after \(trace.lastLayer)", expected: "each axis once",
+            found: "axis \(axis) twice"))
+        return trace.nothing()
+      }
       axes[axis] = .pad(before: amount.before, after: amount.after, mode)
     }
     return moved(axes)
@@ -68,21 +82,30 @@ extension Variable {
   public func resized(
     by factor: Double, _ interpolation: Interpolation, coordinates: ResizeCoordinates = .halfPixel
   ) -> Variable {
-    guard let type else { return self }
-    guard factor > 0, factor < 1_048_576 else {
-      trace.fail(
-        KeelError(
-          .argument, at: "resize after \(trace.lastLayer)",
-          expected: "a factor above 0 and below 2²⁰", found: "\(factor)"))
+    resized(
+      by: [Double](repeating: factor, count: max(0, (type?.rank ?? 0) - 2)), interpolation,
+      coordinates: coordinates)
+  }
+
+  /// As many times the size of each axis between the first and the last, rounded down. The scales stay 1/factor
+  /// where rounding makes the extents another ratio, as PyTorch's do.
+  public func resized(
+    by factors: [Double], _ interpolation: Interpolation,
+    coordinates: ResizeCoordinates = .halfPixel
+  ) -> Variable {
+    let place = "resize after \(trace.lastLayer)"
+    guard type != nil, let (extents, _) = spatialExtents(axisCount: factors.count, at: place) else {
       return trace.nothing()
     }
-    let inner = type.extents.dropFirst().dropLast()
-    let larger = inner.map { extent -> Int in
-      let extent = Double(extent.fixedValue ?? 0) * factor
-      return Int(extent.rounded(.down))
+    for factor in factors where !(factor > 0 && factor < 1_048_576) {
+      trace.fail(
+        KeelError(
+          .argument, at: place, expected: "a factor above 0 and below 2²⁰", found: "\(factor)"))
+      return trace.nothing()
     }
+    let larger = zip(extents, factors).map { Int((Double($0) * $1).rounded(.down)) }
     return resized(
-      to: larger, interpolation, coordinates: coordinates, scales: inner.map { _ in 1 / factor })
+      to: larger, interpolation, coordinates: coordinates, scales: factors.map { 1 / $0 })
   }
 
   private func resized(
@@ -118,11 +141,12 @@ extension Variable {
     }
     var axes = [AxisMovement](repeating: .whole, count: type.rank)
     for (position, extent) in extents.enumerated() {
-      guard let input = type.extents[position + 1].fixedValue, extent <= input else {
+      guard let input = type.extents[position + 1].fixedValue, (1...input).contains(extent) else {
         trace.fail(
           KeelError(
-            .shape, at: place, expected: "at least \(extent) elements on axis \(position + 1)",
-            found: "\(type)"))
+            .shape, at: place,
+            expected: "an extent to crop axis \(position + 1) to, from 1 to what it has",
+            found: "\(extent) of \(type)"))
         return trace.nothing()
       }
       if extent < input {
@@ -209,12 +233,16 @@ extension Variable {
     return trace.apply(.movement(Movement(axes)), [self])[0]
   }
 
+  private func isAxis(_ axis: Int) -> Bool {
+    type.map { (-$0.rank..<$0.rank).contains(axis) } ?? false
+  }
+
   /// An axis, counted from the first, and its extent; otherwise keeps an error.
   private func known(_ axis: Int, what: String) -> (axis: Int, extent: Int)? {
     guard let type else { return nil }
     let place = "\(what) after \(trace.lastLayer)"
     let position = axis < 0 ? axis + type.rank : axis
-    guard type.extents.indices.contains(position) else {
+    guard isAxis(axis) else {
       trace.fail(
         KeelError(
           .shape, at: place, expected: "an axis of \(type)", found: "axis \(axis)"))

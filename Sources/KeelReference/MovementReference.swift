@@ -86,10 +86,10 @@ internal enum MovementReference {
           case .alignCorners: x = output == 1 ? 0 : Double(i) * Double(n - 1) / Double(output - 1)
           case .asymmetric: x = Double(i) * scale
           }
+          // See `ResizeCoordinates`.
+          if abs(x - (x * 2).rounded() / 2) <= 1e-9 { x = (x * 2).rounded() / 2 }
           switch interpolation {
           case .nearest(let rounding):
-            // A coordinate that is whole but for rounding is whole.
-            if abs(x * 2 - (x * 2).rounded()) < 1e-9 { x = (x * 2).rounded() / 2 }
             let j: Double
             switch rounding {
             case .down: j = floor(x)
@@ -97,7 +97,7 @@ internal enum MovementReference {
             case .halfUp: j = floor(x + 0.5)
             case .up: j = ceil(x)
             }
-            return [(min(max(Int(j), 0), n - 1), 1)]
+            return [(Int(min(max(j, 0), Double(n - 1))), 1)]
           case .linear:
             x = min(max(x, 0), Double(n - 1))
             return (0..<n).compactMap { j in

@@ -45,14 +45,14 @@ internal struct NodeEvaluation {
             y: geometry.kind == .l2 ? real(2) : nil, geometry))
       ]
     case .movement(let movement):
-      return [.real(MovementReference.forward(real(0), movement))]
+      return [moved { MovementReference.forward($0[0], movement) }]
     case .movementGradient(let movement, let extents):
       let shape = try ValueType(extents).shape(binding: symbols)
       return [.real(MovementReference.gradient(real(0), movement, input: shape))]
     case .concatenation(let axis):
-      return [.real(MovementReference.concatenation(operands.indices.map { real($0) }, axis))]
+      return [moved { MovementReference.concatenation($0, axis) }]
     case .transpose(let permutation):
-      return [.real(MovementReference.transposed(real(0), permutation))]
+      return [moved { MovementReference.transposed($0[0], permutation) }]
     case .reshape(let extents): return [try reshaped(to: extents)]
     case .softmax: return [.real(LossReference.softmax(real(0)))]
     case .logSoftmax: return [.real(LossReference.logSoftmax(real(0)))]

@@ -35,6 +35,11 @@ public enum Interpolation: Hashable, Sendable {
 }
 
 /// Where element i of a resized axis lies on the axis before, for a scale s = input/output.
+///
+/// Numerics: coordinates are in Double, and one that is within 10⁻⁹ of a multiple of ½ is that multiple, as a
+/// scale such as 1/1.5 means it. PyTorch and ONNX Runtime compute them in Float: of two neighbours as near
+/// as each other theirs can be the other one (3 to 123 elements, element 41: PyTorch's `nearest` takes 0, Keel
+/// takes 1).
 public enum ResizeCoordinates: Hashable, Sendable {
   /// (i + ½)·s − ½: elements are areas. PyTorch's `align_corners=False`.
   case halfPixel
@@ -86,6 +91,14 @@ public struct Movement: Hashable, Sendable {
       if case .pad(_, _, .constant(let value)) = axis { return value }
     }
     return 0
+  }
+
+  /// Whether each element of the result is one of the operand or zero, so that integers can be moved too.
+  public var copies: Bool {
+    fill.bitPattern == 0
+      && axes.allSatisfy { axis in
+        if case .resize(_, .linear, _, _) = axis { false } else { true }
+      }
   }
 
   /// The same without a constant: its gradient's gradient.
@@ -145,7 +158,9 @@ public struct Movement: Hashable, Sendable {
       }
       return input + before + after
     case .resize(let output, _, _, let scale):
-      guard output >= 1 else { throw fail("an extent of at least 1", "\(output)") }
+      guard (1...Int(Int32.max)).contains(output) else {
+        throw fail("an extent of at least 1 and below 2³¹", "\(output)")
+      }
       if let scale, !(scale > 0 && scale.isFinite) {
         throw fail("a finite scale above 0", "\(scale)")
       }
@@ -190,11 +205,12 @@ package struct AxisTaps: Hashable, Sendable {
         }
       case .resize(_, let interpolation, let coordinates, let scale):
         let x = Self.coordinate(i, coordinates, input, output, scale)
+        // Cut to the axis before it is made an integer: a large scale goes beyond those.
+        let inside = { (x: Double) in min(max(x, 0), Double(input - 1)) }
         switch interpolation {
-        case .nearest(let rounding):
-          append([(min(max(Int(Self.rounded(x, rounding)), 0), input - 1), 1)])
+        case .nearest(let rounding): append([(Int(inside(Self.rounded(x, rounding))), 1)])
         case .linear:
-          let inside = min(max(x, 0), Double(input - 1))
+          let inside = inside(x)
           let first = Int(inside)
           let fraction = inside - Double(first)
           append(
@@ -207,15 +223,15 @@ package struct AxisTaps: Hashable, Sendable {
   private static func coordinate(
     _ i: Int, _ coordinates: ResizeCoordinates, _ input: Int, _ output: Int, _ scale: Double?
   ) -> Double {
-    // Multiplied before divided: whole coordinates come out whole.
-    func scaled(_ x: Double) -> Double {
-      scale.map { x * $0 } ?? x * Double(input) / Double(output)
-    }
-    switch coordinates {
-    case .halfPixel: return scaled(Double(i) + 0.5) - 0.5
-    case .alignCorners: return output > 1 ? Double(i * (input - 1)) / Double(output - 1) : 0
-    case .asymmetric: return scaled(Double(i))
-    }
+    let scale = scale ?? Double(input) / Double(output)
+    let x =
+      switch coordinates {
+      case .halfPixel: (Double(i) + 0.5) * scale - 0.5
+      case .alignCorners: output > 1 ? Double(i * (input - 1)) / Double(output - 1) : 0.0
+      case .asymmetric: Double(i) * scale
+      }
+    let halves = (2 * x).rounded()
+    return abs(2 * x - halves) <= 2e-9 ? halves / 2 : x
   }
 
   private static func rounded(_ x: Double, _ rounding: Interpolation.Rounding) -> Double {

@@ -49,6 +49,7 @@ struct AllocationTests {
     Case(name: "every operation, large", weights: .variable, batch: 64) { try everything() },
     Case(name: "transposed, training", weights: .variable, batch: 8) { try transposed() },
     Case(name: "transposed, inference", weights: .constant, batch: 8) { try transposed() },
+    Case(name: "movements", weights: .variable, batch: 8) { try movements() },
   ]
 
   @Test func theCounterCounts() {
@@ -78,6 +79,40 @@ struct AllocationTests {
     for _ in 0..<5 { try plan.run(workspace) }
     let count = keel_allocation_count() - before
     if threads == 1 { #expect(count == 0) }
+  }
+
+  /// Slices, paddings, resizings, concatenations and permutations, of integers too, and all gradients.
+  private static func movements() throws -> Graph {
+    var writer = NetworkWriter(seed: 54)
+    let image = writer.builder.input("x", ValueType([8, 12, 13, 40]))
+    func move(_ axes: AxisMovement..., of value: ValueID) throws -> ValueID {
+      try writer.builder.append(.movement(Movement(axes)), [value])[0]
+    }
+    func resize(_ extent: Int, _ kind: Interpolation) -> AxisMovement {
+      .resize(to: extent, kind, .halfPixel, scale: nil)
+    }
+    let small = try move(
+      .whole, .slice(start: 1, count: 10, step: 1), .pad(before: -2, after: 1, .zeros),
+      .slice(start: 0, count: 20, step: 2), of: image)
+    let large = try move(.whole, resize(17, .linear), resize(19, .linear), .whole, of: small)
+    let near = try move(
+      .whole, resize(17, .nearest(.down)), resize(19, .nearest(.down)), .whole, of: small)
+    let joined = try writer.builder.append(.concatenation(axis: 3), [large, near, large])[0]
+    let padded = try move(
+      .whole, .pad(before: 2, after: 3, .reflect), .pad(before: 4, after: 1, .circular), .whole,
+      of: joined)
+    let first = try writer.builder.append(.transpose(permutation: [0, 3, 1, 2]), [padded])[0]
+    writer.builder.output(
+      "y", try writer.builder.append(.transpose(permutation: [2, 1, 0, 3]), [first])[0])
+    var labels = writer.builder.input("labels", ValueType(.int64, [240]))
+    labels = try writer.builder.append(.reshape([8, 30]), [labels])[0]
+    let part = try move(
+      .pad(before: 1, after: 1, .zeros), .slice(start: 1, count: 9, step: 3), of: labels)
+    let turned = try writer.builder.append(.transpose(permutation: [1, 0]), [part])[0]
+    writer.builder.output(
+      "z", try writer.builder.append(.concatenation(axis: 0), [turned, turned])[0])
+    return try writer.builder.finish().contracted("y", seed: 55)
+      .differentiated(contractedName, withRespectTo: .named(["x"]))
   }
 
   /// Transposed convolutions of images and volumes with their epilogues, and all gradients.

@@ -45,7 +45,7 @@ import Testing
       "argument error at slice after the input: expected elements from 0 to 5 on axis 1, found 9 from 0 by 1"
     ) { $0.sliced(axis: 1, count: 9) }
     expect(
-      "argument error at slice after the input: expected a count and a step of at least 1 on axis 1, found count 0, step 0"
+      "argument error at slice after the input: expected a count and a step of at least 1 on axis 1, found count 1, step 0"
     ) { $0.sliced(axis: 1, step: 0) }
     expect(
       "shape error at slice after the input: expected a known extent on axis 0, found float32 batch×6×8×4"
@@ -54,7 +54,7 @@ import Testing
       "shape error at slice after the input: expected an axis of float32 batch×6×8×4, found axis 4"
     ) { $0.sliced(axis: 4) }
     expect(
-      "shape error at split after the input: expected parts of 4 elements in all on axis 3, found [1, 2]"
+      "shape error at split after the input: expected parts of at least 1 and 4 elements in all on axis 3, found [1, 2]"
     ) { $0.split(axis: 3, into: [1, 2])[0] }
     expect(
       "argument error at pad after the input: expected reflect padding of at most 5 (input 6) on axis 1, found 6 and 0"
@@ -75,13 +75,13 @@ import Testing
       "argument error at resize after the input: expected a factor above 0 and below 2²⁰, found -1.0"
     ) { $0.resized(by: -1, .linear) }
     expect(
-      "argument error at resize after the input: expected an extent of at least 1 on axis 1, found 0"
+      "argument error at resize after the input: expected an extent of at least 1 and below 2³¹ on axis 1, found 0"
     ) { $0.resized(to: [0, 3], .linear) }
     expect(
       "shape error at resize after the input: expected N×…×C with 1 axes between, found float32 batch×6×8×4"
     ) { $0.resized(to: [3], .linear) }
     expect(
-      "shape error at center crop after the input: expected at least 7 elements on axis 1, found float32 batch×6×8×4"
+      "shape error at center crop after the input: expected an extent to crop axis 1 to, from 1 to what it has, found 7 of float32 batch×6×8×4"
     ) { $0.centerCropped(to: [7, 3]) }
     expect(
       "shape error at depth to space after the input: expected channels divisible by the square of block 3, found float32 batch×6×8×4"
@@ -114,5 +114,65 @@ import Testing
     expect(
       "shape error at slice after the input: expected input of 1 axes for slice, found float32 batch×6×8×4"
     ) { x in x.trace.apply(.movement(Movement([.whole])), [x])[0] }
+    expect(
+      "argument error at pad after the input: expected each axis once, found axis 3 twice"
+    ) { $0.padded([-1: (1, 0), 3: (0, 1)]) }
+    expect(
+      "argument error at slice after the input: expected elements from 0 to 5 on axis 1, found 1 from 7 by 1"
+    ) { $0.sliced(axis: 1, from: 7) }
+    expect(
+      "argument error at resize after the input: expected an extent of at least 1 and below 2³¹ on axis 1, found 0"
+    ) { $0.resized(by: [0.1, 1], .linear) }
+  }
+
+  /// Numbers at the ends of Int are refused like others.
+  @Test func extremeNumbers() throws {
+    let numbers = [Int.min, .min + 1, -7, 7, .max - 1, .max]
+    func refuses(_ body: (Variable) -> Variable, sourceLocation: SourceLocation = #_sourceLocation)
+    {
+      #expect(throws: KeelError.self, sourceLocation: sourceLocation) { _ = try type(body) }
+    }
+    for number in numbers {
+      refuses { $0.sliced(axis: number) }
+      refuses { $0.sliced(axis: 1, from: number) }
+      refuses { $0.sliced(axis: 1, count: number) }
+      refuses { $0.split(axis: 1, into: [number, 1])[0] }
+      refuses { $0.centerCropped(to: [number, number]) }
+      refuses { Variable.concatenation([$0, $0], axis: number) }
+      refuses { $0.transposed([0, 1, 2, number]) }
+      if number != 7 {
+        refuses { $0.padded([1: (number, 0)]) }
+        refuses { $0.padded([1: (0, number)]) }
+      }
+      for mode in [PaddingMode.reflect, .replicate, .circular]
+      where number < 0 || number > 7 || mode != .replicate {
+        refuses { $0.padded([1: (number, number)], mode: mode) }
+      }
+      if number != 7 {
+        refuses { $0.resized(to: [number, 3], .linear) }
+        refuses { $0.sliced(axis: 1, step: number < 0 ? number : 0) }
+      }
+    }
+    #expect(try type { $0.sliced(axis: 1, step: .max) } == ValueType([.batch, 1, 8, 4]))
+    for factor in [Double.nan, .infinity, -.infinity, 0, 1e300] {
+      refuses { $0.resized(by: factor, .linear) }
+    }
+    for scale in [Double.nan, .infinity, 0, -1] {
+      refuses { x in
+        let resize = AxisMovement.resize(to: 2, .linear, .halfPixel, scale: scale)
+        return x.trace.apply(.movement(Movement([.whole, resize, .whole, .whole])), [x])[0]
+      }
+    }
+  }
+
+  /// What changes nothing records nothing, also along an open extent.
+  @Test func nothingToDo() throws {
+    let trace = Trace(model: Nothing(), mode: .inference)
+    let x = trace.input("x", ValueType([.batch, 6, 8, 4]))
+    var y = x.sliced(axis: 0).sliced(axis: 2, from: 0, count: 8).sliced(axis: -1, from: -4)
+    y =
+      y.padded([1: (0, 0)], mode: .reflect).centerCropped(to: [6, 8]).split(axis: 3, into: [4])[0]
+    trace.output("y", y)
+    #expect(try trace.finish().nodes.isEmpty)
   }
 }

@@ -45,6 +45,16 @@ extension PrimitiveCase {
         move("resize of volumes, \(what)", [1, 2, 3, 2, 2], .whole, to(3), to(2), to(5), .whole)
       }
     }
+    // The gradients as operations of their own, whose gradients are movements again.
+    for test in cases {
+      guard case .movement(let movement) = test.primitive else { continue }
+      let extents = test.operands[0].shape.extents.map(Extent.fixed)
+      let result = try! test.primitive.resultTypes([ValueType(extents)], at: test.name)[0]
+      cases.append(
+        PrimitiveCase(
+          "gradient of \(test.name)", .movementGradient(movement, extents),
+          [Operand("dy", try! result.shape(binding: [:]))]))
+    }
     func join(_ name: String, axis: Int, _ shapes: Shape...) {
       cases.append(
         PrimitiveCase(

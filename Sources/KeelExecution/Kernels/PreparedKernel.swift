@@ -71,18 +71,21 @@ package struct KernelRequest {
   package let inputs: [Shape]
   /// The shapes of its results.
   package let outputs: [Shape]
+  /// The element type of its first result, which what moves elements has in common with its operands.
+  package let elementType: ElementType
   /// Operands that never change, by position: weights of a plan for inference.
   package let constants: [Int: Tensor]
   /// The threads that runs will use.
   package let parallelism: Parallelism
 
   package init(
-    node: Node, inputs: [Shape], outputs: [Shape], constants: [Int: Tensor] = [:],
-    parallelism: Parallelism
+    node: Node, inputs: [Shape], outputs: [Shape], elementType: ElementType = .float32,
+    constants: [Int: Tensor] = [:], parallelism: Parallelism
   ) {
     self.node = node
     self.inputs = inputs
     self.outputs = outputs
+    self.elementType = elementType
     self.constants = constants
     self.parallelism = parallelism
   }
@@ -125,17 +128,14 @@ package struct KernelRequest {
         kernel: PoolingKernel(geometry, batch: inputs[0][0]), operandCount: inputs.count)
     case .maxPoolingWithIndices(let geometry):
       return PoolingIndicesStep(kernel: PoolingKernel(geometry, batch: inputs[0][0]))
-    case .movement(let movement):
-      return MovementStep(
-        kernel: MovementKernel(movement, input: inputs[0], output: outputs[0], gradient: false))
+    case .movement(let movement): return movementStep(movement)
     case .movementGradient(let movement, _):
       return MovementStep(
         kernel: MovementKernel(movement, input: outputs[0], output: inputs[0], gradient: true))
     case .concatenation(let axis):
-      return ConcatenationStep(kernel: ConcatenationKernel(inputs: inputs, axis: axis))
-    case .transpose(let permutation):
-      return TransposeStep(kernel: TransposeKernel(input: inputs[0], permutation: permutation))
-    case .reshape: return CopyStep(byteCount: inputs[0].elementCount * MemoryLayout<Float>.size)
+      return ConcatenationStep(kernel: ConcatenationKernel(inputs: inputs.map(words), axis: axis))
+    case .transpose(let permutation): return transposeStep(permutation)
+    case .reshape: return CopyStep(byteCount: inputs[0].elementCount * elementType.byteCount)
     case .softmax: return SoftmaxStep(kernel: softmaxKernel(isLog: false))
     case .logSoftmax: return SoftmaxStep(kernel: softmaxKernel(isLog: true))
     case .softmaxGradient: return SoftmaxGradientStep(kernel: softmaxKernel(isLog: false))

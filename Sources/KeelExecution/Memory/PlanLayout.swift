@@ -71,7 +71,8 @@ internal struct PlanLayout {
       }
       let kernel = try KernelRequest(
         node: node, inputs: node.inputs.map { shapes[$0.index] },
-        outputs: node.outputs.map { shapes[$0.index] }, constants: constants,
+        outputs: node.outputs.map { shapes[$0.index] },
+        elementType: graph.type(of: node.outputs[0]).elementType, constants: constants,
         parallelism: options.parallelism
       ).prepare()
       scratchByteCount = max(scratchByteCount, kernel.scratchCount * MemoryLayout<Float>.size)

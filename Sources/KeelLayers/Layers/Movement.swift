@@ -1,68 +1,107 @@
 import KeelGraph
 import KeelTensor
 
-/// Makes N×…×C larger (or smaller) by a factor along the axes between the first and the last: N×L×C, N×H×W×C
-/// or N×D×H×W×C.
+/// Makes N×…×C larger (or smaller) along the axes between the first and the last: N×L×C, N×H×W×C or N×D×H×W×C.
 ///
 /// Linear interpolation is bilinear on images and trilinear on volumes; coordinates are half pixels unless
 /// said otherwise, see `ResizeCoordinates`.
 public struct Upsample: Layer {
-  /// How many times as long each axis becomes, rounded down.
-  public let factor: Double
+  /// What becomes of the axes.
+  public enum Size: Hashable, Sendable {
+    /// Each axis so many times as long, rounded down.
+    case factor(Double)
+    /// Each axis as many times as long as its own factor says, rounded down.
+    case factors([Double])
+    /// These extents.
+    case extents([Int])
+  }
+
+  /// What becomes of the axes.
+  public let size: Size
   /// How elements between others are made.
   public let interpolation: Interpolation
   /// Where elements lie.
   public let coordinates: ResizeCoordinates
 
   /// Makes a layer. Without an interpolation it repeats the nearest element, as PyTorch's does.
-  /// A factor that is not above 0 is thrown when the graph is made.
+  /// Factors that are not above 0 and extents below 1 are thrown when the graph is made.
   public init(
-    by factor: Double, _ interpolation: Interpolation = .nearest(.down),
+    _ size: Size, _ interpolation: Interpolation = .nearest(.down),
     coordinates: ResizeCoordinates? = nil
   ) {
-    self.factor = factor
+    self.size = size
     self.interpolation = interpolation
     self.coordinates = coordinates ?? (interpolation == .nearest(.down) ? .asymmetric : .halfPixel)
   }
 
+  /// Makes a layer of one factor for all axes.
+  public init(
+    by factor: Double, _ interpolation: Interpolation = .nearest(.down),
+    coordinates: ResizeCoordinates? = nil
+  ) {
+    self.init(.factor(factor), interpolation, coordinates: coordinates)
+  }
+
   /// Records the resizing.
   public func callAsFunction(_ x: Variable) -> Variable {
-    x.resized(by: factor, interpolation, coordinates: coordinates)
+    switch size {
+    case .factor(let factor): x.resized(by: factor, interpolation, coordinates: coordinates)
+    case .factors(let factors): x.resized(by: factors, interpolation, coordinates: coordinates)
+    case .extents(let extents): x.resized(to: extents, interpolation, coordinates: coordinates)
+    }
   }
 }
 
-/// Puts elements around N×H×W×C: zeros, or by a mode its own elements. With zeros, amounts below 0 cut off.
-public struct Pad2d: Layer {
-  /// Rows above.
-  public let top: Int
-  /// Rows below.
-  public let bottom: Int
-  /// Columns at the left.
-  public let left: Int
-  /// Columns at the right.
-  public let right: Int
+/// Puts elements around N×L×C.
+public typealias Pad1d = Padding<OneAxis>
+/// Puts elements around N×H×W×C.
+public typealias Pad2d = Padding<TwoAxes>
+/// Puts elements around N×D×H×W×C.
+public typealias Pad3d = Padding<ThreeAxes>
+
+/// Puts elements around sequences, images or volumes: a constant, or by a mode their own elements. With a
+/// constant, amounts below 0 cut off.
+public struct Padding<Axes: AxisCount>: Layer {
+  /// Elements before the first of each axis.
+  public let before: AxisNumbers<Axes>
+  /// Elements after the last of each axis.
+  public let after: AxisNumbers<Axes>
   /// What is put around.
   public let mode: PaddingMode
 
   /// Makes a padding. Amounts that the mode cannot give are thrown when the graph is made.
   public init(
-    top: Int, bottom: Int, left: Int, right: Int, mode: PaddingMode = .zeros
+    before: AxisNumbers<Axes>, after: AxisNumbers<Axes>, mode: PaddingMode = .zeros
   ) {
-    (self.top, self.bottom, self.left, self.right) = (top, bottom, left, right)
+    (self.before, self.after) = (before, after)
     self.mode = mode
   }
 
   /// Makes a padding of one amount on all sides.
   public init(_ amount: Int, mode: PaddingMode = .zeros) {
-    self.init(top: amount, bottom: amount, left: amount, right: amount, mode: mode)
+    self.init(before: AxisNumbers(amount), after: AxisNumbers(amount), mode: mode)
   }
 
   /// Records the padding.
   public func callAsFunction(_ x: Variable) -> Variable {
-    guard x.spatialExtents(axisCount: 2, at: "Pad2d after \(x.trace.lastLayer)") != nil else {
+    let place = "Pad\(Axes.axisCount)d after \(x.trace.lastLayer)"
+    guard x.spatialExtents(axisCount: Axes.axisCount, at: place) != nil else {
       return x.trace.nothing()
     }
-    return x.padded([1: (top, bottom), 2: (left, right)], mode: mode)
+    var amounts: [Int: (before: Int, after: Int)] = [:]
+    for axis in 0..<Axes.axisCount {
+      amounts[axis + 1] = (before.numbers[axis], after.numbers[axis])
+    }
+    return x.padded(amounts, mode: mode)
+  }
+}
+
+extension Padding where Axes == TwoAxes {
+  /// Makes a padding of an amount for each side of an image.
+  public init(top: Int, bottom: Int, left: Int, right: Int, mode: PaddingMode = .zeros) {
+    self.init(
+      before: AxisNumbers(height: top, width: left),
+      after: AxisNumbers(height: bottom, width: right), mode: mode)
   }
 }
 
