@@ -79,15 +79,7 @@ public struct ConvolutionKernel: Sendable {
   /// does not change.
   /// - Precondition: the spans have the weight's and the packed weight's counts.
   public func pack(_ weight: Span<Float>, into packed: inout MutableSpan<Float>) {
-    precondition(
-      weight.count == geometry.weightCount && packed.count >= packedWeightCount,
-      "expected \(geometry.weightCount) weights and room for \(packedWeightCount), found \(weight.count) and \(packed.count)"
-    )
-    weight.withUnsafeBufferPointer { weight in
-      packed.withUnsafeMutableBufferPointer { packed in
-        pack(weight.baseAddress!, into: packed.baseAddress!)
-      }
-    }
+    packSpan(weight, into: &packed)
   }
 
   /// Computes the convolution.

@@ -1,5 +1,10 @@
+package import KeelTensor
+
 /// A convolution in either direction, prepared: what takes a packed weight and ends in an epilogue.
 package protocol PackedConvolution: Sendable {
+  /// The geometry of the convolution, or of the one that this is the transpose of.
+  var geometry: ConvolutionGeometry { get }
+
   /// The floats of a packed weight.
   var packedWeightCount: Int { get }
 
@@ -30,6 +35,20 @@ extension PackedConvolution {
     pack(weight, into: packed)
     run(
       x, packed: packed, into: y, epilogue: epilogue, scratch: scratch, parallelism: parallelism)
+  }
+
+  /// Packs a weight from a span into one.
+  /// - Precondition: the spans have the weight's and the packed weight's counts.
+  internal func packSpan(_ weight: Span<Float>, into packed: inout MutableSpan<Float>) {
+    precondition(
+      weight.count == geometry.weightCount && packed.count >= packedWeightCount,
+      "expected \(geometry.weightCount) weights and room for \(packedWeightCount), found \(weight.count) and \(packed.count)"
+    )
+    weight.withUnsafeBufferPointer { weight in
+      packed.withUnsafeMutableBufferPointer { packed in
+        pack(weight.baseAddress!, into: packed.baseAddress!)
+      }
+    }
   }
 
   /// The same on spans that have been checked.

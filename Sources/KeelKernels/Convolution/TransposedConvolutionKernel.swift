@@ -32,7 +32,7 @@ public struct TransposedConvolutionKernel: Sendable {
         DepthwiseProduct(
           batch: batch, channels: geometry.inputChannels, taps: geometry.tapCount,
           phases: WindowPhase.inputGradient(
-            geometry, channels: geometry.outputChannels, joinsRuns: false)))
+            geometry, channels: geometry.outputChannels)))
       unpacked = nil
     } else {
       func product(weightTaps: Int?) -> IndirectProduct {
@@ -40,7 +40,7 @@ public struct TransposedConvolutionKernel: Sendable {
           batch: batch, groups: geometry.groups, inputsPerGroup: geometry.outputChannelsPerGroup,
           outputsPerGroup: geometry.inputChannelsPerGroup, sourceStride: geometry.outputChannels,
           phases: WindowPhase.inputGradient(
-            geometry, channels: geometry.outputChannelsPerGroup, joinsRuns: false),
+            geometry, channels: geometry.outputChannelsPerGroup),
           weightTaps: weightTaps)
       }
       method = .indirect(product(weightTaps: nil))
@@ -61,15 +61,7 @@ public struct TransposedConvolutionKernel: Sendable {
   /// the weight does not change.
   /// - Precondition: the spans have the weight's and the packed weight's counts.
   public func pack(_ weight: Span<Float>, into packed: inout MutableSpan<Float>) {
-    precondition(
-      weight.count == geometry.weightCount && packed.count >= packedWeightCount,
-      "expected \(geometry.weightCount) weights and room for \(packedWeightCount), found \(weight.count) and \(packed.count)"
-    )
-    weight.withUnsafeBufferPointer { weight in
-      packed.withUnsafeMutableBufferPointer { packed in
-        pack(weight.baseAddress!, into: packed.baseAddress!)
-      }
-    }
+    packSpan(weight, into: &packed)
   }
 
   /// Computes the transposed convolution.

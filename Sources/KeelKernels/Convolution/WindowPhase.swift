@@ -90,9 +90,7 @@ internal struct WindowPhase: Sendable {
   /// The phases of an input gradient: dx[y] = Σ dy[(y + p − u·d) / s]·w[u] over the taps u for which
   /// the division leaves no rest.
   /// - Parameter channels: the channels of dy that one window sees.
-  static func inputGradient(_ geometry: ConvolutionGeometry, channels: Int, joinsRuns: Bool)
-    -> [WindowPhase]
-  {
+  static func inputGradient(_ geometry: ConvolutionGeometry, channels: Int) -> [WindowPhase] {
     let (depth, height, width) = (geometry.depth, geometry.height, geometry.width)
     let (depths, heights, widths) = (residues(depth), residues(height), residues(width))
     var phases: [WindowPhase] = []
@@ -111,7 +109,7 @@ internal struct WindowPhase: Sendable {
           let window = Window(
             source: geometry.spatial.extents(\.output), sourceStride: geometry.outputChannels,
             channels: channels, grid: .init(z: z.count, y: y.count, x: x.count),
-            step: .init(z: 1, y: 1, x: 1), taps: taps, joinsRuns: joinsRuns)
+            step: .init(z: 1, y: 1, x: 1), taps: taps, joinsRuns: false)
           phases.append(
             WindowPhase(
               window: window, origin: .init(z: z.first, y: y.first, x: x.first),

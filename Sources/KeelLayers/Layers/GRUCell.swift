@@ -26,15 +26,9 @@ public struct GRUCell: Sendable {
     _ inputFeatures: Int, _ hiddenFeatures: Int, bias: Bool = true,
     using source: inout RandomSource
   ) {
-    let bound = 1 / Double(max(hiddenFeatures, 1)).squareRoot()
-    let rows = hiddenFeatures.multipliedReportingOverflow(by: 3).partialValue
-    func parameter(_ shape: Shape) -> Parameter {
-      Parameter(shape: shape) { Tensor(uniform: $0, from: -bound, to: bound, using: &source) }
-    }
-    weightIH = parameter([rows, inputFeatures])
-    weightHH = parameter([rows, hiddenFeatures])
-    biasIH = bias ? parameter([rows]) : nil
-    biasHH = bias ? parameter([rows]) : nil
+    (weightIH, weightHH, biasIH, biasHH) = recurrentParameters(
+      rows: hiddenFeatures.multipliedReportingOverflow(by: 3).partialValue, inputFeatures,
+      hiddenFeatures, bias: bias, using: &source)
     self.hiddenFeatures = hiddenFeatures
   }
 

@@ -23,14 +23,8 @@ public struct RNNCell: Sendable {
     _ inputFeatures: Int, _ hiddenFeatures: Int, bias: Bool = true,
     using source: inout RandomSource
   ) {
-    let bound = 1 / Double(max(hiddenFeatures, 1)).squareRoot()
-    func parameter(_ shape: Shape) -> Parameter {
-      Parameter(shape: shape) { Tensor(uniform: $0, from: -bound, to: bound, using: &source) }
-    }
-    weightIH = parameter([hiddenFeatures, inputFeatures])
-    weightHH = parameter([hiddenFeatures, hiddenFeatures])
-    biasIH = bias ? parameter([hiddenFeatures]) : nil
-    biasHH = bias ? parameter([hiddenFeatures]) : nil
+    (weightIH, weightHH, biasIH, biasHH) = recurrentParameters(
+      rows: hiddenFeatures, inputFeatures, hiddenFeatures, bias: bias, using: &source)
     self.hiddenFeatures = hiddenFeatures
   }
 
@@ -42,6 +36,22 @@ public struct RNNCell: Sendable {
     let state = state ?? x.trace.apply(.fill(0, type.extents), [], label: place)[0]
     return input.addingResidual(state.product(weightHH, biasHH, at: place)).tanh()
   }
+}
+
+/// The weights and biases of a cell as PyTorch's start: uniform in ±1/√hidden.
+/// - Parameter rows: the rows of both weights: hidden, times the number of gates.
+internal func recurrentParameters(
+  rows: Int, _ inputFeatures: Int, _ hiddenFeatures: Int, bias: Bool,
+  using source: inout RandomSource
+) -> (weightIH: Parameter, weightHH: Parameter, biasIH: Parameter?, biasHH: Parameter?) {
+  let bound = 1 / Double(max(hiddenFeatures, 1)).squareRoot()
+  func parameter(_ shape: Shape) -> Parameter {
+    Parameter(shape: shape) { Tensor(uniform: $0, from: -bound, to: bound, using: &source) }
+  }
+  return (
+    parameter([rows, inputFeatures]), parameter([rows, hiddenFeatures]),
+    bias ? parameter([rows]) : nil, bias ? parameter([rows]) : nil
+  )
 }
 
 extension Variable {
