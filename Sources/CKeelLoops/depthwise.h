@@ -1,10 +1,188 @@
-/* Depthwise convolutions, one row of the grid per call: channels along vectors, and PIXELS neighbouring
-   pixels at once, so that a weight is loaded once for all of them. Part of loops.h.
+/* Depthwise convolutions: channels along vectors, and neighbouring pixels at once, so that a weight is loaded
+   once for all of them. Part of loops.h.
 
-   Most pixels of a row see all taps whose source row exists: only the first and last few are looked at one
-   by one. Every sum runs over the taps in order, whichever loop makes it. */
+   Windows that are dense rectangles, as nearly all are, are summed in tiles of up to two rows of the grid.
+   Others go row by row: most pixels of a row see all taps whose source row exists, and only the first and
+   last few are looked at one by one. Every sum runs over the taps in order, whichever loop makes it. */
 
-enum { PIXELS = 8 };
+/* The pixels of a tile: the sums of two rows of them and the weights of both stay in registers. */
+enum { PIXELS = KEEL_REGISTERS / 4 };
+
+/* Keeps the compiler from turning a pointer that walks into one register for each of its places. */
+#define WALK(p, step) \
+  do {                \
+    (p) += (step);    \
+    __asm__("" : "+r"(p)); \
+  } while (0)
+
+enum { MOST_TAP_ROWS = 8 };
+
+/* A rectangle of taps on up to two rows of the grid. */
+typedef struct Band {
+  const float *row[MOST_TAP_ROWS + 2]; /* of the source: at the first tap of the first pixel */
+  long low, high;                      /* the rows of those that exist */
+  long tapRows, tapColumns;
+  long left, width;                    /* the first tap's column for the first pixel, the source's columns */
+  long pixel, channels;
+  long nextRow;                        /* floats from the band's first source row to the next band's */
+} Band;
+
+INLINE int hasTiles(const KeelWindow *w) {
+  return w->tapColumns > 0 && w->tapRows <= MOST_TAP_ROWS && w->channels >= KEEL_WIDTH &&
+         w->stepY == w->stepX && w->stepX <= 2 && w->tapColumns <= 7 && w->tapColumns != 6 &&
+         (w->stepX == 1 || (w->tapColumns > 2 && w->tapColumns != 4));
+}
+
+INLINE Band bandAt(const KeelWindow *w, const float *source, Position p, long rows) {
+  const long rowFloats = w->sourceWidth * w->sourceStride, count = w->tapRows + (rows - 1) * w->stepY;
+  const long top = p.y * w->stepY + w->runY[0];
+  Band b = {.low = top < 0 ? -top : 0,
+            .high = w->sourceHeight - top < count ? w->sourceHeight - top : count,
+            .tapRows = w->tapRows, .tapColumns = w->tapColumns,
+            .left = p.x * w->stepX + w->runX[0], .width = w->sourceWidth,
+            .pixel = w->sourceStride, .channels = w->channels,
+            .nextRow = rows * w->stepY * rowFloats};
+  if (isOutside(p.z * w->stepZ + w->runZ[0], w->sourceDepth)) b.high = 0;
+  const float *first = source + (centerOffset(w, p) + w->runOffset[0]);
+  for (long i = 0; i < count; i++) b.row[i] = first + i * rowFloats;
+  return b;
+}
+
+/* Whether all taps of P pixels from pixel i on lie in columns of the source. */
+INLINE int seesColumns(const Band *b, long P, long S, long i) {
+  return b->left + i * S >= 0 && b->left + (i + P - 1) * S + b->tapColumns <= b->width;
+}
+
+/* The channels of the vector after c's, 0 behind the last. The last vector overlaps the one before where
+   channels are no whole vectors. */
+INLINE long nextChannels(long c, long channels) {
+  if (c + KEEL_WIDTH >= channels) return 0;
+  return c + 2 * KEEL_WIDTH <= channels ? c + KEEL_WIDTH : channels - KEEL_WIDTH;
+}
+
+/* One row of the source into the sums of a row of pixels, of the next row, or of both: an input is loaded
+   once for all taps that see it. */
+INLINE void tileRow(const int P, const int K, const int S, const int inside, const int upper,
+                    const int lower, Vector *s, Vector *t, const float *from, long pixel,
+                    const float *weight, const float *above, long channels, long left, long width) {
+  Vector k[7], l[7];
+  EACH(v, K) {
+    if (upper) {
+      k[v] = load(weight);
+      WALK(weight, channels);
+    }
+    if (lower) {
+      l[v] = load(above);
+      WALK(above, channels);
+    }
+  }
+  EACH(i, (P - 1) * S + K) {
+    if (inside || !isOutside(left + i, width)) {
+      Vector in = load(from);
+      EACH(v, K) if ((i - v) % S == 0 && i >= v && (i - v) / S < P) {
+        if (upper) s[(i - v) / S] += in * k[v];
+        if (lower) t[(i - v) / S] += in * l[v];
+      }
+    }
+    WALK(from, pixel);
+  }
+}
+
+/* P pixels of R rows, of which `count` are stored; `ahead` points at what is written next, `xAhead` leads from
+   `first` to what is read next. */
+INLINE void depthwiseTile(const int R, const int P, const int K, const int S, const int inside,
+                          float *y, long yStep, long yRow, const float *weight, const Band *b,
+                          long first, long count, const float *ahead, long xAhead) {
+  const long channels = b->channels, pixel = b->pixel, rowWeights = K * channels;
+  const long left = b->left + first * S, width = b->width, taps = b->tapRows, high = b->high;
+  const long dense = yStep == channels; /* what is written next is one piece */
+  const long line = dense ? KEEL_WIDTH : yStep, lines = dense ? P : 1;
+  long c = 0;
+  do {
+    EACH(r, R) {
+      const float *next = ahead + r * yRow + c * lines;
+      EACH(p, P) {
+        __builtin_prefetch(next, 1);
+        WALK(next, line);
+      }
+    }
+    if (xAhead) {
+      EACH(q, R * S) {
+        const float *next = b->row[taps - S + q] + first * S * pixel + xAhead + c * (P * S);
+        EACH(p, P * S) __builtin_prefetch(next + p * KEEL_WIDTH);
+      }
+    }
+    Vector s[PIXELS], t[PIXELS];
+    EACH(p, P) s[p] = t[p] = splat(0);
+    long i = b->low;
+    const float *w = weight + i * rowWeights + c;
+    const long offset = first * S * pixel + c;
+#define ROWS(END, UPPER, LOWER)                                                                    \
+  for (; i < (END) && i < high; i++, w += rowWeights)                                              \
+    tileRow(P, K, S, inside, UPPER, LOWER, s, t, b->row[i] + offset, pixel, w, w - S * rowWeights, \
+            channels, left, width);
+    if (R == 1) {
+      ROWS(taps, 1, 0)
+    } else {
+      ROWS(S, 1, 0)
+      ROWS(taps, 1, 1)
+      ROWS(taps + S, 0, 1)
+    }
+#undef ROWS
+    EACH(r, R) {
+      float *to = y + r * yRow + c;
+      EACH(p, P) {
+        if (inside || p < count) store(to, r ? t[p] : s[p]);
+        WALK(to, yStep);
+      }
+    }
+    c = nextChannels(c, channels);
+  } while (c);
+}
+
+#define BAND(NAME, K, S)                                                                         \
+  static __attribute__((noinline)) void NAME(float *y, long yStep, long yRow, const float *weight, \
+                                             const Band *b, long rows, long count, int isLarge) { \
+    for (long i = 0; i < count; i += PIXELS) {                                                   \
+      const long length = count - i < PIXELS ? count - i : PIXELS;                               \
+      const int inside = length == PIXELS && seesColumns(b, PIXELS, S, i);                       \
+      float *to = y + i * yStep;                                                                 \
+      const int last = i + length == count;                                                      \
+      const float *ahead = last ? y + rows * yRow : to + PIXELS * yStep;                         \
+      const long xAhead = !isLarge ? 0 : last ? b->nextRow - i * S * b->pixel : PIXELS * S * b->pixel; \
+      if (rows == 2 && inside)                                                                   \
+        depthwiseTile(2, PIXELS, K, S, 1, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
+      else if (rows == 2)                                                                        \
+        depthwiseTile(2, PIXELS, K, S, 0, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
+      else if (inside)                                                                           \
+        depthwiseTile(1, PIXELS, K, S, 1, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
+      else                                                                                       \
+        depthwiseTile(1, PIXELS, K, S, 0, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
+    }                                                                                            \
+  }
+BAND(band1, 1, 1)
+BAND(band2, 2, 1)
+BAND(band3, 3, 1)
+BAND(band4, 4, 1)
+BAND(band5, 5, 1)
+BAND(band7, 7, 1)
+BAND(band3By2, 3, 2)
+BAND(band5By2, 5, 2)
+BAND(band7By2, 7, 2)
+#undef BAND
+
+INLINE void depthwiseBand(float *y, long yStep, long yRow, const float *weight, const Band *b,
+                          long step, long rows, long count, int isLarge) {
+  void (*band)(float *, long, long, const float *, const Band *, long, long, int) = band1;
+  switch (b->tapColumns) {
+    case 2: band = band2; break;
+    case 3: band = step == 1 ? band3 : band3By2; break;
+    case 4: band = band4; break;
+    case 5: band = step == 1 ? band5 : band5By2; break;
+    case 7: band = step == 1 ? band7 : band7By2; break;
+  }
+  band(y, yStep, yRow, weight, b, rows, count, isLarge);
+}
 
 /* The taps of one row of the grid whose source row exists, and the pixels that see all of them. */
 typedef struct RowTaps {
@@ -45,41 +223,16 @@ INLINE void listRow(const KeelWindow *w, Position p, long first, long count, lon
 
 /* P pixels that see all taps. */
 INLINE void depthwisePixels(const int P, float *y, long yStep, const float *x, long xStep,
-                            const float *weight, long channels, const RowTaps *row, int portion) {
+                            const float *weight, long channels, const RowTaps *row) {
   long c = 0;
 #define BODY(T)                                                                      \
   T s[PIXELS];                                                                       \
-  EACH(p, P) __builtin_prefetch(y + (P + p) * yStep + c, 1);                         \
-  EACH(p, P) s[p] = portion ? LOAD(T, y + p * yStep + c) : SPLAT(T, 0);              \
+  EACH(p, P) s[p] = SPLAT(T, 0);                                                      \
   for (long t = 0; t < row->count; t++) {                                            \
     T k = LOAD(T, weight + row->weight[t] * channels + c);                           \
     const float *from = x + row->offset[t] + c;                                      \
     EACH(p, P) s[p] += LOAD(T, from + p * xStep) * k;                                \
   }                                                                                  \
-  EACH(p, P) STORE(T, y + p * yStep + c, s[p]);
-  CHANNELS(BODY)
-#undef BODY
-}
-
-/* The same where the taps are rows of K neighbouring pixels and the pixels lie S apart: a source pixel is
-   loaded once for all taps that see it. */
-INLINE void depthwiseSquare(const int P, const int K, const int S, float *y, long yStep,
-                            const float *x, long pixel, const float *weight, long channels,
-                            const RowTaps *row) {
-  long c = 0;
-#define BODY(T)                                                                           \
-  T s[PIXELS];                                                                            \
-  EACH(p, P) __builtin_prefetch(y + (P + p) * yStep + c, 1);                              \
-  EACH(p, P) s[p] = SPLAT(T, 0);                                                          \
-  for (long t = 0; t < row->count; t += K) {                                              \
-    T k[7];                                                                               \
-    EACH(v, K) k[v] = LOAD(T, weight + (row->weight[t] + v) * channels + c);              \
-    const float *from = x + row->offset[t] + c;                                           \
-    EACH(i, (P - 1) * S + K) {                                                            \
-      T in = LOAD(T, from + i * pixel);                                                   \
-      EACH(v, K) if ((i - v) % S == 0 && i >= v && (i - v) / S < P) s[(i - v) / S] += in * k[v]; \
-    }                                                                                     \
-  }                                                                                       \
   EACH(p, P) STORE(T, y + p * yStep + c, s[p]);
   CHANNELS(BODY)
 #undef BODY
@@ -98,48 +251,16 @@ INLINE void depthwiseTaps(float *y, const float *source, const float *weight, lo
 #undef BODY
 }
 
-/* Whether the listed taps are rows of K neighbours, in order. */
-INLINE int isSquare(const RowTaps *row, long K, long pixel) {
-  if (row->count % K) return 0;
-  for (long t = 0; t < row->count; t++) {
-    long v = t % K;
-    if (row->offset[t] != row->offset[t - v] + v * pixel ||
-        row->weight[t] != row->weight[t - v] + v)
-      return 0;
-  }
-  return 1;
-}
-
-#define SQUARES(NAME, K, S)                                                                     \
-  static __attribute__((noinline)) void NAME(float *y, long yStep, const float *x, long pixel,  \
-                                             const float *weight, long channels,                \
-                                             const RowTaps *row, long count) {                  \
-    long i = 0;                                                                                 \
-    for (; i + PIXELS <= count; i += PIXELS)                                                    \
-      depthwiseSquare(PIXELS, K, S, y + i * yStep, yStep, x + i * S * pixel, pixel, weight,     \
-                      channels, row);                                                           \
-    for (; i + 4 <= count; i += 4)                                                              \
-      depthwiseSquare(4, K, S, y + i * yStep, yStep, x + i * S * pixel, pixel, weight,          \
-                      channels, row);                                                           \
-    for (; i < count; i++)                                                                      \
-      depthwiseSquare(1, K, S, y + i * yStep, yStep, x + i * S * pixel, pixel, weight,          \
-                      channels, row);                                                           \
-  }
-SQUARES(square3, 3, 1)
-SQUARES(square3By2, 3, 2)
-#undef SQUARES
-
 static __attribute__((noinline)) void anyPixels(float *y, long yStep, const float *x, long xStep,
                                                 const float *weight, long channels,
-                                                const RowTaps *row, long count, int portion) {
+                                                const RowTaps *row, long count) {
   long i = 0;
   for (; i + PIXELS <= count; i += PIXELS)
-    depthwisePixels(PIXELS, y + i * yStep, yStep, x + i * xStep, xStep, weight, channels, row,
-                    portion);
+    depthwisePixels(PIXELS, y + i * yStep, yStep, x + i * xStep, xStep, weight, channels, row);
   for (; i + 4 <= count; i += 4)
-    depthwisePixels(4, y + i * yStep, yStep, x + i * xStep, xStep, weight, channels, row, portion);
+    depthwisePixels(4, y + i * yStep, yStep, x + i * xStep, xStep, weight, channels, row);
   for (; i < count; i++)
-    depthwisePixels(1, y + i * yStep, yStep, x + i * xStep, xStep, weight, channels, row, portion);
+    depthwisePixels(1, y + i * yStep, yStep, x + i * xStep, xStep, weight, channels, row);
 }
 
 /* Pixels of a row that do not see all taps. */
@@ -151,186 +272,38 @@ INLINE void edgePixels(float *y, long yStep, const float *source, const float *w
   }
 }
 
-static void depthwise(float *y, long yStep, const float *source, const float *weight,
-                      const KeelWindow *window, long first, long count) {
-  const KeelWindow w = *window;
-  Position p = positionAt(&w, first);
-  const long start = p.x, pixel = w.sourceStride;
+/* One row of the grid, whatever the window. */
+static void depthwiseRow(float *y, long yStep, const float *source, const float *weight,
+                         const KeelWindow *w, Position p, long count) {
+  const long start = p.x;
   RowTaps row;
-  listRow(&w, p, start, count, 0, &row);
-  if (row.next < w.runCount) { /* more taps than one list: all pixels see few of them, or none all */
-    edgePixels(y, yStep, source, weight, &w, p, start, start, start + count);
+  listRow(w, p, start, count, 0, &row);
+  if (row.next < w->runCount) { /* more taps than one list: all pixels see few of them, or none all */
+    edgePixels(y, yStep, source, weight, w, p, start, start, start + count);
     return;
   }
-  edgePixels(y, yStep, source, weight, &w, p, start, start, row.low);
-  edgePixels(y, yStep, source, weight, &w, p, start, row.high, start + count);
+  edgePixels(y, yStep, source, weight, w, p, start, start, row.low);
+  edgePixels(y, yStep, source, weight, w, p, start, row.high, start + count);
   if (row.high == row.low) return;
   p.x = row.low;
-  float *to = y + (row.low - start) * yStep;
-  const float *from = source + centerOffset(&w, p);
-  long inside = row.high - row.low;
-  if (row.count > 0 && w.stepX <= 2 && isSquare(&row, 3, pixel)) {
-    if (w.stepX == 1) square3(to, yStep, from, pixel, weight, w.channels, &row, inside);
-    else square3By2(to, yStep, from, pixel, weight, w.channels, &row, inside);
-  } else {
-    anyPixels(to, yStep, from, w.stepX * pixel, weight, w.channels, &row, inside, 0);
-  }
+  anyPixels(y + (row.low - start) * yStep, yStep, source + centerOffset(w, p),
+            w->stepX * w->sourceStride, weight, w->channels, &row, row.high - row.low);
 }
 
-/* dWeight[t] += Σ dy·x for K·V sums at once: one row of K taps, V vectors of channels. */
-INLINE void weightRow(const int K, const int V, float *dWeight, const float *dy, long dyStep,
-                      const float *x, long xStep, const long *offset, const long *number,
-                      long channels, long count) {
-  Vector s[8][4];
-  const float *from[8];
-  EACH(k, K) {
-    from[k] = x + offset[k];
-    EACH(v, V) s[k][v] = splat(0);
-  }
-  for (long i = 0; i < count; i++) {
-    EACH(v, V) {
-      Vector g = load(dy + i * dyStep + v * KEEL_WIDTH);
-      EACH(k, K) s[k][v] += g * load(from[k] + i * xStep + v * KEEL_WIDTH);
-    }
-  }
-  EACH(k, K) EACH(v, V) {
-    float *to = dWeight + number[k] * channels + v * KEEL_WIDTH;
-    store(to, load(to) + s[k][v]);
-  }
-}
-
-/* 3×3: nine sums and two pixels at once; pixels S apart share source pixels. */
-INLINE void weightSquare(const int S, float *dWeight, const float *dy, long dyStep, const float *x,
-                         long pixel, const RowTaps *row, long channels, long count) {
-  Vector s[3][3];
-  EACH(u, 3) EACH(v, 3) s[u][v] = splat(0);
-  const float *a = x + row->offset[0], *b = x + row->offset[3], *c = x + row->offset[6];
-  long i = 0;
-  for (; i + 2 <= count; i += 2) {
-    Vector g[2] = {load(dy), load(dy + dyStep)};
-    dy += 2 * dyStep;
-    EACH(j, 3 + S) {
-      Vector in[3] = {load(a + j * pixel), load(b + j * pixel), load(c + j * pixel)};
-      EACH(q, 2) EACH(u, 3) {
-        if (j - q * S >= 0 && j - q * S < 3) s[u][j - q * S] += g[q] * in[u];
-      }
-    }
-    a += 2 * S * pixel;
-    b += 2 * S * pixel;
-    c += 2 * S * pixel;
-  }
-  if (i < count) {
-    Vector g = load(dy);
-    EACH(j, 3) {
-      s[0][j] += g * load(a + j * pixel);
-      s[1][j] += g * load(b + j * pixel);
-      s[2][j] += g * load(c + j * pixel);
-    }
-  }
-  EACH(u, 3) EACH(v, 3) {
-    float *to = dWeight + row->weight[u * 3 + v] * channels;
-    store(to, load(to) + s[u][v]);
-  }
-}
-
-/* to += a·b */
-INLINE void multiplyAdd(float *to, const float *a, const float *b, long channels) {
-  long c = 0;
-#define BODY(T) STORE(T, to + c, LOAD(T, to + c) + LOAD(T, a + c) * LOAD(T, b + c));
-  CHANNELS(BODY)
-#undef BODY
-}
-
-INLINE void edgeWeights(float *dWeight, const float *source, const float *dy, const KeelWindow *w,
-                        Position p, long first, long low, long high) {
-  for (p.x = low; p.x < high; p.x++) {
-    const float *g = dy + (p.x - first) * w->channels;
-    FOR_TAPS(w, p, {
-      for (long t = 0; t < taps.count; t++)
-        multiplyAdd(dWeight + taps.number[t] * w->channels, g, source + taps.offset[t],
-                    w->channels);
-      (void)portion;
-    });
-  }
-}
-
-static __attribute__((noinline)) void weightRows(float *dWeight, const float *dy, const float *x,
-                                                 long xStep, const RowTaps *row, long channels,
-                                                 long count) {
-  for (long t = 0; t < row->count;) {
-    const long *offset = row->offset + t, *number = row->weight + t;
-    long left = row->count - t, c = 0;
-    long part = left >= 8 ? 8 : left >= 4 ? 4 : 1;
-#define STEP(K, V)                                                                            \
-  for (; c + (V) * KEEL_WIDTH <= channels; c += (V) * KEEL_WIDTH)                             \
-    weightRow(K, V, dWeight + c, dy + c, channels, x + c, xStep, offset, number, channels, count);
-    if (part == 8) {
-      STEP(8, 1)
-    } else if (part == 4) {
-      STEP(4, 2)
-      STEP(4, 1)
-    } else {
-      STEP(1, 4)
-      STEP(1, 1)
-    }
-#undef STEP
-    for (; c < channels; c++) {
-      for (long k = 0; k < part; k++) {
-        float s = 0;
-        for (long i = 0; i < count; i++)
-          s += dy[i * channels + c] * x[offset[k] + i * xStep + c];
-        dWeight[number[k] * channels + c] += s;
-      }
-    }
-    t += part;
-  }
-}
-
-static __attribute__((noinline)) long weightSquares(float *dWeight, const float *dy,
-                                                    const float *x, long pixel, long step,
-                                                    const RowTaps *row, long channels,
-                                                    long count) {
-  long c = 0;
-  for (; c + KEEL_WIDTH <= channels; c += KEEL_WIDTH) {
-    if (step == 1)
-      weightSquare(1, dWeight + c, dy + c, channels, x + c, pixel, row, channels, count);
-    else
-      weightSquare(2, dWeight + c, dy + c, channels, x + c, pixel, row, channels, count);
-  }
-  return c;
-}
-
-static void depthwiseWeight(float *dWeight, const float *source, const float *dy,
-                            const KeelWindow *window, long first, long count) {
+static void depthwise(float *y, long yStep, long yRow, const float *source, const float *weight,
+                      const KeelWindow *window, long first, long count, long rows, int isLarge) {
   const KeelWindow w = *window;
   Position p = positionAt(&w, first);
-  for (long i = 0; i < count;) {
-    long length = w.gridWidth - p.x < count - i ? w.gridWidth - p.x : count - i;
-    const float *g = dy + i * w.channels;
-    const long start = p.x;
-    RowTaps row;
-    listRow(&w, p, start, length, 0, &row);
-    if (row.next < w.runCount) {
-      edgeWeights(dWeight, source, g, &w, p, start, start, start + length);
+  for (long r = 0; r < rows; p.y += 1) {
+    if (hasTiles(&w)) {
+      const long pair = rows - r < 2 ? 1 : 2;
+      Band b = bandAt(&w, source, p, pair);
+      depthwiseBand(y + r * yRow, yStep, yRow, weight, &b, w.stepX, pair, count, isLarge);
+      p.y += pair - 1;
+      r += pair;
     } else {
-      edgeWeights(dWeight, source, g, &w, p, start, start, row.low);
-      edgeWeights(dWeight, source, g, &w, p, start, row.high, start + length);
-      if (row.high > row.low) {
-        p.x = row.low;
-        const float *from = source + centerOffset(&w, p);
-        const float *inside = g + (row.low - start) * w.channels;
-        long done = 0;
-        if (row.count == 9 && w.stepX <= 2 && w.channels % KEEL_WIDTH == 0 &&
-            isSquare(&row, 3, w.sourceStride))
-          done = weightSquares(dWeight, inside, from, w.sourceStride, w.stepX, &row, w.channels,
-                               row.high - row.low);
-        if (done < w.channels)
-          weightRows(dWeight, inside, from, w.stepX * w.sourceStride, &row, w.channels,
-                     row.high - row.low);
-      }
+      depthwiseRow(y + r * yRow, yStep, source, weight, &w, p, count);
+      r += 1;
     }
-    i += length;
-    p.x = start + length - 1;
-    advance(&w, &p);
   }
 }

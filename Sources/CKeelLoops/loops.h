@@ -308,6 +308,7 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 #include "pooling.h"
 #include "products.h"
 #include "depthwise.h"
+#include "depthwiseWeight.h"
 
 const KeelLoops KEEL_TABLE = {
     .name = KEEL_NAME,

@@ -3,6 +3,12 @@
 typedef float Vector __attribute__((ext_vector_type(KEEL_WIDTH)));
 typedef float VectorU __attribute__((ext_vector_type(KEEL_WIDTH), aligned(4)));
 typedef int Mask __attribute__((ext_vector_type(KEEL_WIDTH)));
+/* The vector registers of the instruction set. */
+#if KEEL_WIDTH == 16 || defined(__aarch64__)
+#define KEEL_REGISTERS 32
+#else
+#define KEEL_REGISTERS 16
+#endif
 #if KEEL_WIDTH >= 8
 typedef float Half __attribute__((ext_vector_type(KEEL_WIDTH / 2)));
 typedef float HalfU __attribute__((ext_vector_type(KEEL_WIDTH / 2), aligned(4)));

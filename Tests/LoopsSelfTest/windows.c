@@ -57,10 +57,10 @@ static void testWindow(long channels) {
   /* Row by row of the grid. */
   for (long p = 0, next; p < count; p = next) {
     next = p + 6 - (first + p) % 6 < count ? p + 6 - (first + p) % 6 : count;
-    ENTRY(depthwise)(y + p * channels, channels, source, weight, &c.w, first + p, next - p);
+    ENTRY(depthwise)(y + p * channels, channels, 0, source, weight, &c.w, first + p, next - p, 1, 0);
   }
   expect("depthwise", channels, y, sums, count * channels, 4e-6);
-  ENTRY(depthwiseWeight)(dWeight, source, dy, &c.w, first, count);
+  ENTRY(depthwiseWeight)(dWeight, source, dy, &c.w, first, count, 0);
   expect("depthwiseWeight", channels, dWeight, products, TAPS * channels, 8e-6);
 
   const float *table[TAPS * 64], *zeros = weight;
@@ -75,42 +75,62 @@ static void testWindow(long channels) {
   release();
 }
 
-/* One plane of 13 × 21 pixels under 3×3 and 5×5 windows: the loops for many pixels at once. */
-static void testImage(long channels, long kernel, long step) {
-  enum { H = 13, W = 21 };
-  long z[25] = {0}, y[25], x[25], one[25], offset[25], taps = kernel * kernel;
+/* Two planes of 7 × 21 pixels under a rectangle of taps: the loops for many pixels at once. Results lie two
+   pixels and two rows apart, as those of an input gradient's phase do. */
+static void testImage(long channels, long kernel, long step, int isRectangle) {
+  enum { H = 7, W = 21, PLANES = 2 };
+  long z[49] = {0}, y[49], x[49], one[49], offset[49], taps = kernel * kernel;
   for (long t = 0; t < taps; t++) {
     y[t] = t / kernel - kernel / 2;
     x[t] = t % kernel - kernel / 2;
     one[t] = 1;
     offset[t] = (y[t] * W + x[t]) * channels;
   }
-  const long h = (H - 1) / step + 1, w = (W - 1) / step + 1;
+  const long h = (H - 1) / step + 1, w = (W - 1) / step + 1, count = PLANES * h * w;
   KeelWindow window = {
       .sourceDepth = 1, .sourceHeight = H, .sourceWidth = W, .sourceStride = channels,
       .channels = channels, .gridDepth = 1, .gridHeight = h, .gridWidth = w, .stepZ = 1, .stepY = step,
       .stepX = step, .runCount = taps, .runZ = z, .runY = y, .runX = x, .runTaps = one,
-      .runOffset = offset};
-  float *source = numbers(H * W * channels), *weight = numbers(taps * channels),
-        *dy = numbers(h * w * channels), *result = blank(h * w * channels),
-        *dWeight = numbers(taps * channels);
-  double *sums = doubles(h * w * channels), *products = doubles(taps * channels);
+      .runOffset = offset, .tapRows = isRectangle ? kernel : 0, .tapColumns = isRectangle ? kernel : 0};
+  float *source = numbers(PLANES * H * W * channels), *weight = numbers(taps * channels),
+        *dy = numbers(count * channels), *result = blank(count * channels),
+        *spread = blank(4 * count * channels), *dWeight = numbers(taps * channels);
+  double *sums = doubles(count * channels), *products = doubles(taps * channels);
   for (long i = 0; i < taps * channels; i++) products[i] = dWeight[i];
-  for (long p = 0; p < h * w; p++)
+  for (long p = 0; p < count; p++)
     for (long t = 0; t < taps; t++) {
-      long i = p / w * step + y[t], j = p % w * step + x[t];
+      long plane = p / (h * w), i = p / w % h * step + y[t], j = p % w * step + x[t];
       if (i < 0 || i >= H || j < 0 || j >= W) continue;
       for (long c = 0; c < channels; c++) {
-        double value = source[(i * W + j) * channels + c];
+        double value = source[((plane * H + i) * W + j) * channels + c];
         sums[p * channels + c] += value * weight[t * channels + c];
         products[t * channels + c] += value * dy[p * channels + c];
       }
     }
-  for (long i = 0; i < h; i++)
-    ENTRY(depthwise)(result + i * w * channels, channels, source, weight, &window, i * w, w);
-  expect("depthwise", channels, result, sums, h * w * channels, 8e-6);
-  ENTRY(depthwiseWeight)(dWeight, source, dy, &window, 0, h * w);
-  expect("depthwiseWeight", channels, dWeight, products, taps * channels, 2e-5);
+  /* Whole rows, two at a time, and pieces of one. */
+  for (long i = 0; i < PLANES * h; i++) {
+    const long rows = i % h + 1 < h ? 2 : 1, row = w * channels;
+    ENTRY(depthwise)(result + i * row, channels, row, source, weight, &window, i * w, w, rows, i % 2);
+    ENTRY(depthwise)(spread + 4 * i * row, 2 * channels, 4 * row, source, weight, &window, i * w, w,
+                     rows, 0);
+    for (long p = 0; p < w; p++)
+      for (long c = 0; c < channels; c++)
+        if (spread[4 * i * row + 2 * p * channels + c] != result[(i * w + p) * channels + c])
+          fail("depthwise", channels, "another result two pixels apart");
+    i += rows - 1;
+  }
+  expect("depthwise", channels, result, sums, count * channels, 8e-6);
+  for (long i = 0; i < PLANES * h; i++) {
+    ENTRY(depthwise)(result + i * w * channels, channels, 0, source, weight, &window, i * w, 5, 1, 0);
+    ENTRY(depthwise)(result + (i * w + 5) * channels, channels, 0, source, weight, &window, i * w + 5,
+                     w - 5, 1, 1);
+  }
+  expect("depthwise", channels, result, sums, count * channels, 8e-6);
+  /* Slices that begin and end within rows. */
+  const long middle = count / 3;
+  ENTRY(depthwiseWeight)(dWeight, source, dy, &window, 0, middle, 0);
+  ENTRY(depthwiseWeight)(dWeight, source, dy + middle * channels, &window, middle, count - middle, 1);
+  expect("depthwiseWeight", channels, dWeight, products, taps * channels, 4e-5);
   release();
 }
 
@@ -120,7 +140,9 @@ void testWindows(void) {
 
 void testRowsOfWindows(void) {
   for (int l = 0; l < LENGTHS; l++) {
-    for (long kernel = 3; kernel <= 5; kernel += 2)
-      for (long step = 1; step <= 3; step++) testImage(lengths[l], kernel, step);
+    for (long kernel = 1; kernel <= 7; kernel++)
+      for (long step = 1; step <= 3; step++)
+        for (int isRectangle = 0; isRectangle < 2; isRectangle++)
+          testImage(lengths[l], kernel, step, isRectangle);
   }
 }

@@ -19,6 +19,9 @@ typedef struct KeelWindow {
   long runCount;
   const long *runZ, *runY, *runX, *runTaps;
   const long *runOffset; /* floats from the pixel at the steps to the run's first, over whole planes */
+  /* Where runs of one tap make a rectangle of neighbouring pixels of one plane, row by row: its extents; else
+     0. */
+  long tapRows, tapColumns;
 } KeelWindow;
 
 /* One axis of a pooling. */
@@ -246,13 +249,14 @@ typedef struct KeelLoops {
   /* to[p·stride + j] = from[p][offset + j], padded with zeros to the stride */
   void (*copyRows)(float *to, long stride, const float *const *from, long offset, long rows,
                    long columns);
-  /* y[p·yStep + c] = Σ_t weight[t, c]·source[window t of position first + p, c], for positions of one row
-     of the grid; y points at position first */
-  void (*depthwise)(float *y, long yStep, const float *source, const float *weight,
-                    const KeelWindow *window, long first, long count);
-  /* dWeight[t, c] += Σ_p dy[p, c]·source[window t of p, c]; dy points at position first */
+  /* y[p·yStep + c] = Σ_t weight[t, c]·source[window t of position first + p, c], for `count` positions of each
+     of `rows` neighbouring rows of the grid, in one plane; y points at position first, and the rows of y lie
+     yRow floats apart. Where `isLarge`, the source does not stay in the caches, and is fetched ahead. */
+  void (*depthwise)(float *y, long yStep, long yRow, const float *source, const float *weight,
+                    const KeelWindow *window, long first, long count, long rows, int isLarge);
+  /* dWeight[t, c] += Σ_p dy[p, c]·source[window t of p, c] for `count` positions; dy points at position first */
   void (*depthwiseWeight)(float *dWeight, const float *source, const float *dy,
-                          const KeelWindow *window, long first, long count);
+                          const KeelWindow *window, long first, long count, int isLarge);
   /* Pooling: y[p, c] for `count` positions from `first` on, counted over the images of x; y points at
      position first. The largest of the window; NaN wins. */
   void (*poolMaximum)(float *y, const float *x, const KeelPool *pool, long first, long count);

@@ -132,9 +132,11 @@ extension ConvolutionWeightGradient {
     into sum: UnsafeMutablePointer<Float>
   ) {
     sum.update(repeating: 0, count: geometry.weightCount)
+    let (first, count) = (rows.lowerBound * positionsPerPiece, rows.count * positionsPerPiece)
+    let isLarge = batch * geometry.inputShape(batch: 1).elementCount * 4 >= DepthwiseProduct.largeBytes
     withUnsafePointer(to: window.leaf) {
       loops.depthwiseWeight(
-        sum, x, dy + rows.lowerBound * geometry.outputChannels, $0, rows.lowerBound, rows.count)
+        sum, x, dy + first * geometry.outputChannels, $0, first, count, isLarge ? 1 : 0)
     }
   }
 }

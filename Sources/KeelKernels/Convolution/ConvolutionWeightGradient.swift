@@ -23,8 +23,10 @@ public struct ConvolutionWeightGradient: Sendable {
   let columnsPerRun: Int
   /// The copy that x is read from, where it is.
   let strip: SourceStrip?
-  /// Slices of the positions, or of the strip's blocks.
+  /// Slices of the positions, of the grid's lines, or of the strip's blocks.
   private let slices: RowTiles
+  /// The positions of what slices count, without a strip.
+  let positionsPerPiece: Int
   /// Cuts of the runs × panels of a slice into tasks.
   private let units: RowTiles
   /// The floats of memory for one worker. Kept, because runs need it and must not allocate.
@@ -49,6 +51,8 @@ public struct ConvolutionWeightGradient: Sendable {
   static let chunk = 256
   /// The floats of a table of that many addresses, aligned to a cache line.
   static let tableCount = 2 * chunk + 32
+  /// The floats of dy in a depthwise slice, at least: adding its sum takes little beside making it.
+  private static let depthwiseSlice = 65_536
   /// Floats between pixels from which on a chunk's panel no longer stays in L1.
   private static let farApart = 512
 
@@ -91,9 +95,12 @@ public struct ConvolutionWeightGradient: Sendable {
       rows: (columnsPerRun + loops.width - 1) / loops.width, target: loops.panel)
     // Enough slices for the threads of a small machine, of at least 4 chunks, and not too much memory.
     let rows = batch * geometry.outputPositions
-    let wanted = min(8, max(1, rows / (4 * Self.chunk)))
+    let enough = reading == .depthwise ? Self.depthwiseSlice / geometry.outputChannels : 4 * Self.chunk
+    let wanted = min(8, max(1, rows / max(1, enough)))
     let affordable = max(1, 2_097_152 / geometry.weightCount)
-    let pieces = strip?.blockCount ?? rows
+    let lines = rows / geometry.width.output
+    positionsPerPiece = reading == .depthwise && lines >= 4 * wanted ? geometry.width.output : 1
+    let pieces = strip?.blockCount ?? rows / positionsPerPiece
     let count = min(wanted, affordable, pieces)
     slices = RowTiles(rows: pieces, target: (pieces + count - 1) / count)
     let parts = reading == .direct || reading == .copied ? taps * panels.count : 1

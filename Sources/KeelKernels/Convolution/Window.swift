@@ -74,13 +74,28 @@ internal final class Window: @unchecked Sendable {
         to: ((tap.z * source.y + tap.y) * source.x + tap.x) * sourceStride)
       (runs + 5 * count + i).initialize(to: tap.number)
     }
+    let rectangle = starts.count == taps.count ? Self.rectangle(taps) : nil
     leaf = KeelWindow(
       sourceDepth: source.z, sourceHeight: source.y, sourceWidth: source.x,
       sourceStride: sourceStride, channels: channels, gridDepth: grid.z, gridHeight: grid.y,
       gridWidth: grid.x, stepZ: step.z, stepY: step.y, stepX: step.x, runCount: count,
       runZ: UnsafePointer(runs), runY: UnsafePointer(runs + count),
       runX: UnsafePointer(runs + 2 * count), runTaps: UnsafePointer(runs + 3 * count),
-      runOffset: UnsafePointer(runs + 4 * count))
+      runOffset: UnsafePointer(runs + 4 * count), tapRows: rectangle?.rows ?? 0,
+      tapColumns: rectangle?.columns ?? 0)
+  }
+
+  /// The extents of taps that are neighbours in one plane, row by row; nil for others.
+  private static func rectangle(_ taps: [Tap]) -> (rows: Int, columns: Int)? {
+    guard let first = taps.first else { return nil }
+    let columns = taps.firstIndex { $0.y != first.y } ?? taps.count
+    let isRectangle =
+      taps.count % columns == 0
+      && taps.enumerated().allSatisfy { number, tap in
+        tap.z == first.z && tap.y == first.y + number / columns
+          && tap.x == first.x + number % columns
+      }
+    return isRectangle ? (taps.count / columns, columns) : nil
   }
 
   deinit { runs.deallocate() }
