@@ -88,22 +88,24 @@ INLINE void tileRow(const int P, const int K, const int S, const int inside, con
   }
 }
 
-/* P pixels of R rows, of which `count` are stored; `ahead` points at what is written next, `xAhead` leads from
-   `first` to what is read next. */
+/* P pixels of R rows, of which `count` are stored; `ahead` leads to what is written next, `xAhead` to what is
+   read next; 0 where it is not fetched. */
 INLINE void depthwiseTile(const int R, const int P, const int K, const int S, const int inside,
                           float *y, long yStep, long yRow, const float *weight, const Band *b,
-                          long first, long count, const float *ahead, long xAhead) {
+                          long first, long count, long ahead, long xAhead) {
   const long channels = b->channels, pixel = b->pixel, rowWeights = K * channels;
   const long left = b->left + first * S, width = b->width, taps = b->tapRows, high = b->high;
   const long dense = yStep == channels; /* what is written next is one piece */
   const long line = dense ? KEEL_WIDTH : yStep, lines = dense ? P : 1;
   long c = 0;
   do {
-    EACH(r, R) {
-      const float *next = ahead + r * yRow + c * lines;
-      EACH(p, P) {
-        __builtin_prefetch(next, 1);
-        WALK(next, line);
+    if (ahead) {
+      EACH(r, R) {
+        const float *next = y + r * yRow + ahead + c * lines;
+        EACH(p, P) {
+          __builtin_prefetch(next, 1);
+          WALK(next, line);
+        }
       }
     }
     if (xAhead) {
@@ -140,39 +142,41 @@ INLINE void depthwiseTile(const int R, const int P, const int K, const int S, co
   } while (c);
 }
 
-#define BAND(NAME, K, S)                                                                         \
+/* Pixels in fours where windows are far apart or have few taps: rows of more would take more streams than
+   the caches' own fetching follows. */
+#define BAND(NAME, P, K, S)                                                                         \
   static __attribute__((noinline)) void NAME(float *y, long yStep, long yRow, const float *weight, \
-                                             const Band *b, long rows, long count, int isLarge) { \
-    for (long i = 0; i < count; i += PIXELS) {                                                   \
-      const long length = count - i < PIXELS ? count - i : PIXELS;                               \
-      const int inside = length == PIXELS && seesColumns(b, PIXELS, S, i);                       \
+                                             const Band *b, long rows, long count, int fetch) { \
+    for (long i = 0; i < count; i += P) {                                                   \
+      const long length = count - i < P ? count - i : P;                               \
+      const int inside = length == P && seesColumns(b, P, S, i);                       \
       float *to = y + i * yStep;                                                                 \
       const int last = i + length == count;                                                      \
-      const float *ahead = last ? y + rows * yRow : to + PIXELS * yStep;                         \
-      const long xAhead = !isLarge ? 0 : last ? b->nextRow - i * S * b->pixel : PIXELS * S * b->pixel; \
+      const long ahead = !fetch ? 0 : last ? rows * yRow - i * yStep : P * yStep;                         \
+      const long xAhead = fetch < KEEL_FETCH_BOTH ? 0 : last ? b->nextRow - i * S * b->pixel : P * S * b->pixel; \
       if (rows == 2 && inside)                                                                   \
-        depthwiseTile(2, PIXELS, K, S, 1, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
+        depthwiseTile(2, P, K, S, 1, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
       else if (rows == 2)                                                                        \
-        depthwiseTile(2, PIXELS, K, S, 0, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
+        depthwiseTile(2, P, K, S, 0, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
       else if (inside)                                                                           \
-        depthwiseTile(1, PIXELS, K, S, 1, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
+        depthwiseTile(1, P, K, S, 1, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
       else                                                                                       \
-        depthwiseTile(1, PIXELS, K, S, 0, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
+        depthwiseTile(1, P, K, S, 0, to, yStep, yRow, weight, b, i, length, ahead, xAhead); \
     }                                                                                            \
   }
-BAND(band1, 1, 1)
-BAND(band2, 2, 1)
-BAND(band3, 3, 1)
-BAND(band4, 4, 1)
-BAND(band5, 5, 1)
-BAND(band7, 7, 1)
-BAND(band3By2, 3, 2)
-BAND(band5By2, 5, 2)
-BAND(band7By2, 7, 2)
+BAND(band1, 4, 1, 1)
+BAND(band2, 4, 2, 1)
+BAND(band3, PIXELS, 3, 1)
+BAND(band4, PIXELS, 4, 1)
+BAND(band5, PIXELS, 5, 1)
+BAND(band7, PIXELS, 7, 1)
+BAND(band3By2, 4, 3, 2)
+BAND(band5By2, 4, 5, 2)
+BAND(band7By2, 4, 7, 2)
 #undef BAND
 
 INLINE void depthwiseBand(float *y, long yStep, long yRow, const float *weight, const Band *b,
-                          long step, long rows, long count, int isLarge) {
+                          long step, long rows, long count, int fetch) {
   void (*band)(float *, long, long, const float *, const Band *, long, long, int) = band1;
   switch (b->tapColumns) {
     case 2: band = band2; break;
@@ -181,7 +185,7 @@ INLINE void depthwiseBand(float *y, long yStep, long yRow, const float *weight, 
     case 5: band = step == 1 ? band5 : band5By2; break;
     case 7: band = step == 1 ? band7 : band7By2; break;
   }
-  band(y, yStep, yRow, weight, b, rows, count, isLarge);
+  band(y, yStep, yRow, weight, b, rows, count, fetch);
 }
 
 /* The taps of one row of the grid whose source row exists, and the pixels that see all of them. */
@@ -291,14 +295,14 @@ static void depthwiseRow(float *y, long yStep, const float *source, const float 
 }
 
 static void depthwise(float *y, long yStep, long yRow, const float *source, const float *weight,
-                      const KeelWindow *window, long first, long count, long rows, int isLarge) {
+                      const KeelWindow *window, long first, long count, long rows, int fetch) {
   const KeelWindow w = *window;
   Position p = positionAt(&w, first);
   for (long r = 0; r < rows; p.y += 1) {
     if (hasTiles(&w)) {
       const long pair = rows - r < 2 ? 1 : 2;
       Band b = bandAt(&w, source, p, pair);
-      depthwiseBand(y + r * yRow, yStep, yRow, weight, &b, w.stepX, pair, count, isLarge);
+      depthwiseBand(y + r * yRow, yStep, yRow, weight, &b, w.stepX, pair, count, fetch);
       p.y += pair - 1;
       r += pair;
     } else {

@@ -134,13 +134,13 @@ INLINE void weightTile(const int P, const int K, const int U, const int S, const
 
 #define BAND(NAME, P, K, U, S)                                                                     \
   static __attribute__((noinline)) void NAME(float *dWeight, const float *dy, long dyRow,          \
-                                             const Band *b, long rows, long count, int isLarge) {  \
+                                             const Band *b, long rows, long count, int fetch) {  \
     for (long i = 0; i < count; i += P) {                                                          \
       const long length = count - i < P ? count - i : P;                                           \
       const int inside = length == P && seesColumns(b, P, S, i);                                   \
       const float *from = dy + i * b->channels;                                                    \
       const int last = i + length == count;                                                        \
-      long ahead = !isLarge ? 0 : last ? rows * dyRow - i * b->channels : P * b->channels;         \
+      long ahead = fetch < KEEL_FETCH_BOTH ? 0 : last ? rows * dyRow - i * b->channels : P * b->channels;         \
       const long xAhead = last ? b->nextRow - i * S * b->pixel : P * S * b->pixel;                 \
       long t = 0;                                                                                  \
       for (; t + U <= b->tapRows; t += U, ahead = 0) {                                             \
@@ -187,7 +187,7 @@ static void depthwiseWeightRow(float *dWeight, const float *source, const float 
 }
 
 static void depthwiseWeight(float *dWeight, const float *source, const float *dy,
-                            const KeelWindow *window, long first, long count, int isLarge) {
+                            const KeelWindow *window, long first, long count, int fetch) {
   const KeelWindow w = *window;
   Position p = positionAt(&w, first);
   const long width = w.gridWidth, dyRow = width * w.channels;
@@ -202,7 +202,7 @@ static void depthwiseWeight(float *dWeight, const float *source, const float *dy
       (w.tapColumns == 3   ? isDouble ? weightBand3By2 : weightBand3
        : w.tapColumns == 5 ? isDouble ? weightBand5By2 : weightBand5
        : isDouble          ? weightBand7By2
-                           : weightBand7)(dWeight, from, dyRow, &b, rows, length, isLarge);
+                           : weightBand7)(dWeight, from, dyRow, &b, rows, length, fetch);
     } else {
       depthwiseWeightRow(dWeight, source, from, &w, p, length);
     }

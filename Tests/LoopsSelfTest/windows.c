@@ -110,7 +110,7 @@ static void testImage(long channels, long kernel, long step, int isRectangle) {
   /* Whole rows, two at a time, and pieces of one. */
   for (long i = 0; i < PLANES * h; i++) {
     const long rows = i % h + 1 < h ? 2 : 1, row = w * channels;
-    ENTRY(depthwise)(result + i * row, channels, row, source, weight, &window, i * w, w, rows, i % 2);
+    ENTRY(depthwise)(result + i * row, channels, row, source, weight, &window, i * w, w, rows, i % 3);
     ENTRY(depthwise)(spread + 4 * i * row, 2 * channels, 4 * row, source, weight, &window, i * w, w,
                      rows, 0);
     for (long p = 0; p < w; p++)
@@ -123,13 +123,13 @@ static void testImage(long channels, long kernel, long step, int isRectangle) {
   for (long i = 0; i < PLANES * h; i++) {
     ENTRY(depthwise)(result + i * w * channels, channels, 0, source, weight, &window, i * w, 5, 1, 0);
     ENTRY(depthwise)(result + (i * w + 5) * channels, channels, 0, source, weight, &window, i * w + 5,
-                     w - 5, 1, 1);
+                     w - 5, 1, KEEL_FETCH_BOTH);
   }
   expect("depthwise", channels, result, sums, count * channels, 8e-6);
   /* Slices that begin and end within rows. */
   const long middle = count / 3;
   ENTRY(depthwiseWeight)(dWeight, source, dy, &window, 0, middle, 0);
-  ENTRY(depthwiseWeight)(dWeight, source, dy + middle * channels, &window, middle, count - middle, 1);
+  ENTRY(depthwiseWeight)(dWeight, source, dy + middle * channels, &window, middle, count - middle, KEEL_FETCH_BOTH);
   expect("depthwiseWeight", channels, dWeight, products, taps * channels, 4e-5);
   release();
 }

@@ -24,6 +24,9 @@ typedef struct KeelWindow {
   long tapRows, tapColumns;
 } KeelWindow;
 
+/* What a loop fetches ahead: what its caller knows not to be in the second level of caches. */
+enum { KEEL_FETCH_NOTHING = 0, KEEL_FETCH_RESULT = 1, KEEL_FETCH_BOTH = 2 };
+
 /* One axis of a pooling. */
 typedef struct KeelPoolAxis {
   long input, output;
@@ -251,12 +254,12 @@ typedef struct KeelLoops {
                    long columns);
   /* y[p·yStep + c] = Σ_t weight[t, c]·source[window t of position first + p, c], for `count` positions of each
      of `rows` neighbouring rows of the grid, in one plane; y points at position first, and the rows of y lie
-     yRow floats apart. Where `isLarge`, the source does not stay in the caches, and is fetched ahead. */
+     yRow floats apart. `fetch` says what is fetched ahead. */
   void (*depthwise)(float *y, long yStep, long yRow, const float *source, const float *weight,
-                    const KeelWindow *window, long first, long count, long rows, int isLarge);
+                    const KeelWindow *window, long first, long count, long rows, int fetch);
   /* dWeight[t, c] += Σ_p dy[p, c]·source[window t of p, c] for `count` positions; dy points at position first */
   void (*depthwiseWeight)(float *dWeight, const float *source, const float *dy,
-                          const KeelWindow *window, long first, long count, int isLarge);
+                          const KeelWindow *window, long first, long count, int fetch);
   /* Pooling: y[p, c] for `count` positions from `first` on, counted over the images of x; y points at
      position first. The largest of the window; NaN wins. */
   void (*poolMaximum)(float *y, const float *x, const KeelPool *pool, long first, long count);

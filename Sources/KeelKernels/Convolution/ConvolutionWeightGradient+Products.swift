@@ -133,10 +133,11 @@ extension ConvolutionWeightGradient {
   ) {
     sum.update(repeating: 0, count: geometry.weightCount)
     let (first, count) = (rows.lowerBound * positionsPerPiece, rows.count * positionsPerPiece)
-    let isLarge = batch * geometry.inputShape(batch: 1).elementCount * 4 >= DepthwiseProduct.largeBytes
+    let isLarge = 4 * batch * geometry.outputPositions * geometry.outputChannels >= Self.largeBytes
     withUnsafePointer(to: window.leaf) {
       loops.depthwiseWeight(
-        sum, x, dy + first * geometry.outputChannels, $0, first, count, isLarge ? 1 : 0)
+        sum, x, dy + first * geometry.outputChannels, $0, first, count,
+        Int32(isLarge ? KEEL_FETCH_BOTH : KEEL_FETCH_NOTHING))
     }
   }
 }

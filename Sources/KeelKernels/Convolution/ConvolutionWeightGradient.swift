@@ -53,6 +53,8 @@ public struct ConvolutionWeightGradient: Sendable {
   static let tableCount = 2 * chunk + 32
   /// The floats of dy in a depthwise slice, at least: adding its sum takes little beside making it.
   private static let depthwiseSlice = 65_536
+  /// The bytes of a depthwise dy from which on both operands are fetched ahead.
+  static let largeBytes = 4 << 20
   /// Floats between pixels from which on a chunk's panel no longer stays in L1.
   private static let farApart = 512
 
@@ -95,7 +97,8 @@ public struct ConvolutionWeightGradient: Sendable {
       rows: (columnsPerRun + loops.width - 1) / loops.width, target: loops.panel)
     // Enough slices for the threads of a small machine, of at least 4 chunks, and not too much memory.
     let rows = batch * geometry.outputPositions
-    let enough = reading == .depthwise ? Self.depthwiseSlice / geometry.outputChannels : 4 * Self.chunk
+    let enough =
+      reading == .depthwise ? Self.depthwiseSlice / geometry.outputChannels : 4 * Self.chunk
     let wanted = min(8, max(1, rows / max(1, enough)))
     let affordable = max(1, 2_097_152 / geometry.weightCount)
     let lines = rows / geometry.width.output

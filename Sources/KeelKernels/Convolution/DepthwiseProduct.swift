@@ -14,8 +14,8 @@ internal struct DepthwiseProduct: Sendable {
   private let pieces: RowTiles
   private let tiles: RowTiles
   private let batch: Int
-  /// Whether the loops fetch the source ahead.
-  private let isLarge: Bool
+  /// What the loops fetch ahead.
+  private let fetch: Int32
 
   /// Lines that a call of the loops makes at once.
   private static let linesPerCall = 2
@@ -25,8 +25,9 @@ internal struct DepthwiseProduct: Sendable {
   private static let mostTasks = 64
   /// The longest piece of a line, for sequences.
   private static let longestPiece = 1024
-  /// The bytes of a source from which on it is fetched ahead: past the second level of caches.
-  static let largeBytes = 8 << 20
+  /// The bytes of a result from which on it is fetched ahead, being larger than a second level of caches, and
+  /// those from which on the source is, too: the caches' own fetching does up to there.
+  private static let largeBytes = (result: 2 << 20, both: 8 << 20)
 
   init(batch: Int, channels: Int, taps: Int, phases: [WindowPhase]) {
     self.batch = batch
@@ -42,12 +43,12 @@ internal struct DepthwiseProduct: Sendable {
     let positions = max(1, pieces.largest * pairs.largest * phases.count)
     tiles = RowTiles(
       rows: units, target: max(1, Self.positionsPerTask / positions, units / Self.mostTasks))
-    let source = phases.first?.window.leaf
-    isLarge =
-      source.map {
-        batch * $0.sourceDepth * $0.sourceHeight * $0.sourceWidth * $0.sourceStride * 4
-          >= Self.largeBytes
-      } ?? false
+    let bytes = 4 * batch * channels * (phases.map { $0.window.positionsPerImage }.max() ?? 0)
+    fetch =
+      bytes >= Self.largeBytes.both
+      ? Int32(KEEL_FETCH_BOTH)
+      : bytes * phases.count >= Self.largeBytes.result
+        ? Int32(KEEL_FETCH_RESULT) : Int32(KEEL_FETCH_NOTHING)
   }
 
   /// The floats of the packed weight: taps × channels for each phase.
@@ -72,33 +73,39 @@ internal struct DepthwiseProduct: Sendable {
       $0 + batch * $1.window.positionsPerImage * channels * max(1, $1.window.taps.count)
     }
     parallelism.forEach(tiles.count, work: work) { task, _ in
-      for unit in tiles[task] {
-        let (pair, piece) = unit.quotientAndRemainder(dividingBy: pieces.count)
-        let (plane, number) = pair.quotientAndRemainder(dividingBy: pairs.count)
-        var weight = packed
-        for phase in phases {
-          let leaf = phase.window.leaf
-          let rows = pairs[number].clamped(to: 0..<leaf.gridHeight)
-          let first = phase.positions(
-            line: plane * lines.y + rows.lowerBound, of: lines, piece: pieces[piece])
-          if let first, !rows.isEmpty {
-            let rowStep = phase.step.y * phase.output.x
-            // Finished while it is in L1.
-            withUnsafePointer(to: leaf) {
-              loops.depthwise(
-                y + phase.outputPixel(first.lowerBound) * channels, phase.pixelStep * channels,
-                rowStep * channels, source, weight, $0, first.lowerBound, first.count, rows.count,
-                isLarge ? 1 : 0)
-            }
-            for row in 0..<rows.count {
-              let start = first.lowerBound + row * leaf.gridWidth
+      run(tiles[task], source: source, packed: packed, into: y, epilogue: epilogue)
+    }
+  }
+
+  /// Makes the units of a task: pairs of lines, in pieces.
+  private func run(
+    _ units: Range<Int>, source: UnsafePointer<Float>, packed: UnsafePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands
+  ) {
+    for unit in units {
+      let (pair, piece) = unit.quotientAndRemainder(dividingBy: pieces.count)
+      let (plane, number) = pair.quotientAndRemainder(dividingBy: pairs.count)
+      let (rows, columns) = (pairs[number], pieces[piece])
+      var weight = packed
+      for phase in phases {
+        let first = plane * lines.y + rows.lowerBound
+        let count = min(rows.upperBound, phase.window.leaf.gridHeight) - rows.lowerBound
+        if count > 0, let positions = phase.positions(line: first, of: lines, piece: columns) {
+          // Finished while it is in L1.
+          withUnsafePointer(to: phase.window.leaf) {
+            loops.depthwise(
+              y + phase.outputPixel(positions.lowerBound) * channels, phase.pixelStep * channels,
+              phase.step.y * phase.output.x * channels, source, weight, $0, positions.lowerBound,
+              positions.count, count, fetch)
+          }
+          for line in first..<first + count {
+            if let positions = phase.positions(line: line, of: lines, piece: columns) {
               epilogue.apply(
-                to: y, of: phase, rows: start..<start + first.count, columns: 0..<channels,
-                stride: channels)
+                to: y, of: phase, rows: positions, columns: 0..<channels, stride: channels)
             }
           }
-          weight += phase.window.taps.count * channels
         }
+        weight += phase.window.taps.count * channels
       }
     }
   }
