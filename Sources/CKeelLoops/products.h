@@ -17,64 +17,99 @@ enum { MOST_ROWS = 12 };
 /* Unrolled before arrays of vectors become registers; otherwise the sums live in memory. */
 #define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
 
-/* What the tiles of one panel and one part of its depth share. */
+/* What the tiles of one panel and one part of its depth share. The rows of the operand and of the result
+   are given by tables, or lie `xStep` and `yStep` floats apart. */
 typedef struct Block {
+  float *const *to;
   const float *const *from; /* per run, the addresses of all rows */
-  long rows;                /* addresses from one run to the next */
+  long rows;                /* of the block, and addresses from one run to the next */
   long runs, offset, depth;
-  const float *b;    /* runs × depth rows of V vectors, `step` floats apart */
-  const float *next; /* the next block's b, to be brought into L2 meanwhile */
-  long step;
-  long ahead;        /* floats that `next` moves for each of the depth, 0 for a tile that need not */
+  const float *x;
+  float *y;
+  long xStep, yStep;
+  const float *b;    /* runs × depth rows of V vectors, one after another */
+  const float *next; /* what the next blocks or tiles read, to be brought nearer meanwhile */
+  long ahead;        /* floats that `next` moves for every V of the depth, 0 where nothing is to be brought */
   long column, columns; /* of the result: the first, and how many there are */
   int add;           /* whether the result holds the sum of earlier blocks */
 } Block;
 
-/* The end of a row that is no whole vector: out of line, because every tile has many. */
-static __attribute__((noinline)) void storeEnd(float *to, const float *part, long channels, int add) {
-  long c = 0;
-#define BODY(T) STORE(T, to + c, add ? LOAD(T, to + c) + LOAD(T, part + c) : LOAD(T, part + c));
-  CHANNELS(BODY)
+/* The ends of rows that are no whole vectors: out of line, because every tile has some. */
+static __attribute__((noinline)) void storeEnds(float *const *rows, long count, long first,
+                                                const float *ends, long channels, int add) {
+  for (long r = 0; r < count; r++, ends += KEEL_WIDTH) {
+    float *to = rows[r] + first;
+    long c = 0;
+#define BODY(T) STORE(T, to + c, add ? LOAD(T, to + c) + LOAD(T, ends + c) : LOAD(T, ends + c));
+    CHANNELS(BODY)
 #undef BODY
+  }
 }
 
-/* Stores R rows of V vectors, of which `columns` floats count. */
-#define STORE_SUMS(R, V, row, columns, add)                                       \
-  if ((columns) >= (V) * KEEL_WIDTH) {                                            \
-    EACH(r, R) EACH(v, V) {                                                       \
-      float *to_ = (row) + v * KEEL_WIDTH;                                        \
-      store(to_, (add) ? load(to_) + s[r][v] : s[r][v]);                          \
-    }                                                                             \
-  } else {                                                                        \
-    EACH(r, R) {                                                                  \
-      float part[PANEL * KEEL_WIDTH];                                             \
-      EACH(v, V) store(part + v * KEEL_WIDTH, s[r][v]);                           \
-      storeEnd((row), part, (columns), (add));                                   \
-    }                                                                             \
+/* Stores R rows of V vectors, of which `columns` floats count. The addresses are known before the first
+   store, which could change them for all that the compiler sees. */
+#define STORE_SUMS(R, V, row, columns, add)                                                       \
+  {                                                                                               \
+    float *to_[MOST_ROWS];                                                                        \
+    EACH(r, R) to_[r] = (row);                                                                    \
+    const long rest_ = (columns) - ((V) - 1) * KEEL_WIDTH;                                        \
+    const int add_ = (add), whole_ = rest_ < KEEL_WIDTH ? (V) - 1 : (V);                          \
+    EACH(v, V) if (v < whole_) {                                                                  \
+      if (add_) EACH(r, R) s[r][v] += load(to_[r] + v * KEEL_WIDTH);                              \
+      EACH(r, R) store(to_[r] + v * KEEL_WIDTH, s[r][v]);                                         \
+    }                                                                                             \
+    if (whole_ < (V)) {                                                                           \
+      float ends[MOST_ROWS * KEEL_WIDTH];                                                         \
+      EACH(r, R) store(ends + r * KEEL_WIDTH, s[r][(V) - 1]);                                     \
+      storeEnds(to_, R, ((V) - 1) * KEEL_WIDTH, ends, rest_, add_);                               \
+    }                                                                                             \
   }
 
-INLINE void productTile(const int R, const int V, float *const *to, long row, const Block *q) {
+INLINE void addOuter(const int R, const int V, Vector s[MOST_ROWS][PANEL], const float *const *a,
+                        long k, const float *b) {
+  Vector w[PANEL];
+  EACH(v, V) w[v] = load(b + v * KEEL_WIDTH);
+  EACH(r, R) {
+    Vector x = splat(a[r][k]);
+    EACH(v, V) s[r][v] += x * w[v];
+  }
+}
+
+/* Windows' rows; for every V of the depth, V lines of the next block's b are brought into L2. */
+INLINE void windowTile(const int R, const int V, long row, const Block *q) {
   Vector s[MOST_ROWS][PANEL];
   EACH(r, R) EACH(v, V) s[r][v] = splat(0);
   const float *b = q->b, *next = q->next;
-  const long depth = q->depth, step = q->step, ahead = q->ahead;
-  if (!q->add) EACH(r, R) EACH(v, V) __builtin_prefetch(to[row + r] + q->column + v * KEEL_WIDTH, 1);
+  const long depth = q->depth, ahead = q->ahead;
   for (long run = 0; run < q->runs; run++) {
     const float *a[MOST_ROWS];
     EACH(r, R) a[r] = q->from[run * q->rows + row + r] + q->offset;
-    for (long k = 0; k < depth; k++) {
-      __builtin_prefetch(next, 0, 2);
-      next += ahead;
-      Vector w[PANEL];
-      EACH(v, V) w[v] = load(b + v * KEEL_WIDTH);
-      b += step;
-      EACH(r, R) {
-        Vector x = splat(a[r][k]);
-        EACH(v, V) s[r][v] += x * w[v];
+    long k = 0;
+    for (; k + V <= depth; k += V) {
+      EACH(u, V) {
+        __builtin_prefetch(next + u * KEEL_WIDTH, 0, 2);
+        addOuter(R, V, s, a, k + u, b);
+        b += V * KEEL_WIDTH;
       }
+      next += ahead;
     }
+    for (; k < depth; k++, b += V * KEEL_WIDTH) addOuter(R, V, s, a, k, b);
   }
-  STORE_SUMS(R, V, to[row + r] + q->column, q->columns, q->add)
+  STORE_SUMS(R, V, q->to[row + r] + q->column, q->columns, q->add)
+}
+
+/* Pixels' rows; a line of `next` is brought into L1 for each of the depth. */
+INLINE void pixelTile(const int R, const int V, long row, const Block *q) {
+  Vector s[MOST_ROWS][PANEL];
+  EACH(r, R) EACH(v, V) s[r][v] = splat(0);
+  const float *b = q->b, *next = q->next, *a[MOST_ROWS];
+  EACH(r, R) a[r] = q->x + (row + r) * q->xStep;
+  const long depth = q->depth;
+  for (long k = 0; k < depth; k++, b += V * KEEL_WIDTH, next += KEEL_WIDTH) {
+    __builtin_prefetch(next, 0, 3);
+    addOuter(R, V, s, a, k, b);
+  }
+  STORE_SUMS(R, V, q->y + (row + r) * q->yStep, q->columns, q->add)
 }
 
 /* A tile of the weight's gradient: R columns of a by V vectors of b, summed over `count` positions. */
@@ -104,13 +139,16 @@ INLINE void gradientTile(const int R, const int V, float *sum, long sumStride,
 #define CASES12(BODY, V) \
   CASES8(BODY, V) CASE(BODY, 9, V) CASE(BODY, 10, V) CASE(BODY, 11, V) CASE(BODY, 12, V)
 
-#define PRODUCT(R, V) productTile(R, V, to, row, q)
+#define WINDOWS(R, V) windowTile(R, V, row, q)
+#define PIXELS(R, V) pixelTile(R, V, row, q)
 #define GRADIENT(R, V) \
   gradientTile(R, V, sum, sumStride, a, aOffset, b, bOffset, count, columns, add)
 #define TILES(V, CASES)                                                                           \
-  static __attribute__((noinline)) void productTiles##V(long R, float *const *to, long row,       \
-                                                        const Block *q) {                         \
-    switch (R) { CASES(PRODUCT, V) }                                                              \
+  static __attribute__((noinline)) void windowTiles##V(long R, long row, const Block *q) {         \
+    switch (R) { CASES(WINDOWS, V) }                                                              \
+  }                                                                                               \
+  static __attribute__((noinline)) void pixelTiles##V(long R, long row, const Block *q) {          \
+    switch (R) { CASES(PIXELS, V) }                                                               \
   }                                                                                               \
   static __attribute__((noinline)) void gradientTiles##V(                                         \
       long R, float *sum, long sumStride, const float *const *a, long aOffset,                    \
@@ -126,47 +164,87 @@ TILES(4, CASES6)
 TILES(2, CASES6)
 #endif
 #undef TILES
-#undef PRODUCT
+#undef WINDOWS
+#undef PIXELS
 #undef GRADIENT
 
-INLINE void anyProductTile(long vectors, long R, float *const *to, long row, const Block *q) {
-  switch (vectors) {
-  case 1: productTiles1(R, to, row, q); break;
-  case 2: productTiles2(R, to, row, q); break;
+typedef void (*TilesOf)(long R, long row, const Block *q);
+static const TilesOf windowTiles[PANEL + 1] = {
+    [1] = windowTiles1, [2] = windowTiles2,
 #if KEEL_WIDTH >= 16 || defined(__aarch64__)
-  case 3: productTiles3(R, to, row, q); break;
-  case 4: productTiles4(R, to, row, q); break;
+    [3] = windowTiles3, [4] = windowTiles4,
 #endif
-  }
-}
+};
+static const TilesOf pixelTiles[PANEL + 1] = {
+    [1] = pixelTiles1, [2] = pixelTiles2,
+#if KEEL_WIDTH >= 16 || defined(__aarch64__)
+    [3] = pixelTiles3, [4] = pixelTiles4,
+#endif
+};
 
-/* The depth of a block: its part of a panel, 64 kB at most, stays in L2 for all rows. */
-enum { BLOCK_DEPTH = 256 };
+/* The depth of a block: its part of a panel, 96 kB at most, stays in L2 for all rows. */
+enum { BLOCK_DEPTH = 384 };
+/* The depth of a block of a weight that is used where it lies: few enough pages, and in L1. */
+enum { STREAMED_DEPTH = 64 };
 
-static void productBlock(long vectors, float *const *to, Block q, long nextStep) {
+/* All tiles of a block. The first V of them bring the next block of the weight, of which a row has `nextStep`
+   floats; the others bring rows of the next tile, where pixels are read that lie one after another. */
+static void productBlock(long vectors, Block q, long nextStep) {
   /* Tiles of nearly equal size: R or R − 1 rows run at the same speed, a last one of 1 row would not. */
   long tiles = (q.rows + tileRows[vectors] - 1) / tileRows[vectors];
   long size = q.rows / tiles, larger = q.rows % tiles;
   const float *next = q.next;
-  const int streams = vectors <= 2 && q.depth >= 64 && q.runs == 1 && q.column == 0 && q.rows > 1 &&
-                      q.from[1] - q.from[0] == q.depth;
+  const long part = q.runs * q.depth / vectors;
+  const int even = q.x != 0, streams = even && q.xStep == q.depth;
+  const TilesOf tilesOf = even ? pixelTiles[vectors] : windowTiles[vectors];
   for (long t = 0, row = 0; t < tiles; t++) {
     long count = size + (t < larger);
-    /* The first tiles bring a vector for each of their depth: in order, or of each row that lies apart. */
-    if (t >= vectors) {
-      /* Rows that follow each other are a stream of their own: the next tile's are brought instead. */
-      int isStream = streams && row + count < q.rows;
-      q.next = isStream ? q.from[row + count] + q.offset : next;
-      q.ahead = isStream ? KEEL_WIDTH : 0;
-    } else if (nextStep == vectors * KEEL_WIDTH) {
-      q.next = next + t * q.runs * q.depth * KEEL_WIDTH;
-      q.ahead = KEEL_WIDTH;
-    } else {
-      q.next = next + t * KEEL_WIDTH;
+    int isStream = streams && row + count < q.rows;
+    if (next && t < vectors) {
+      q.next = next + t * part * nextStep;
       q.ahead = nextStep;
+    } else {
+      q.next = isStream ? q.x + (row + count) * q.xStep : q.b;
+      q.ahead = 0;
     }
-    anyProductTile(vectors, count, to, row, &q);
+    tilesOf(count, row, &q);
     row += count;
+  }
+}
+
+static void windowProduct(float *const *to, const float *const *from, long rows, long runs,
+                          long depth, long offset, const float *b, long column, long columns) {
+  const long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH, width = vectors * KEEL_WIDTH;
+  Block q = {.to = to, .from = from, .rows = rows, .offset = offset, .b = b, .column = column, .columns = columns};
+  /* Parts of a run, or some runs. */
+  const long parts = (depth + BLOCK_DEPTH - 1) / BLOCK_DEPTH;
+  const long most = (depth + parts - 1) / parts, some = parts > 1 ? 1 : BLOCK_DEPTH / depth;
+  for (long run = 0; run < runs; run += some) {
+    q.from = from + run * rows;
+    q.runs = run + some < runs ? some : runs - run;
+    for (long k = 0; k < depth; k += most) {
+      q.offset = offset + k;
+      q.depth = k + most < depth ? most : depth - k;
+      q.next = q.b + q.runs * q.depth * width;
+      productBlock(vectors, q, width);
+      q.b = q.next;
+      q.add = 1;
+    }
+  }
+}
+
+static void pixelProduct(float *y, long yStep, const float *x, long xStep, long rows, long depth,
+                         const float *b, long columns) {
+  const long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH, width = vectors * KEEL_WIDTH;
+  Block q = {.y = y, .yStep = yStep, .x = x, .xStep = xStep, .rows = rows, .runs = 1, .b = b, .columns = columns};
+  const long parts = (depth + BLOCK_DEPTH - 1) / BLOCK_DEPTH, most = (depth + parts - 1) / parts;
+  for (long k = 0; k < depth; k += most) {
+    q.x = x + k;
+    q.depth = k + most < depth ? most : depth - k;
+    q.next = parts > 1 ? q.b + q.depth * width : 0;
+    productBlock(vectors, q, width);
+    q.b += q.depth * width;
+    q.add = 1;
   }
 }
 
@@ -175,45 +253,30 @@ static void copyBlock(float *to, const float *from, long step, long depth, long 
     for (long v = 0; v < vectors; v++, to += KEEL_WIDTH) store(to, load(from + v * KEEL_WIDTH));
 }
 
-static void windowProduct(float *const *to, const float *const *from, long rows, long runs,
-                          long depth, long offset, const float *b, long step, long tapStride,
-                          const long *taps, float *copy, long column, long columns) {
-  long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH;
-  Block q = {.from = from, .rows = rows, .runs = runs, .depth = depth, .column = column,
-             .columns = columns, .step = step};
-  if (depth > BLOCK_DEPTH || taps) {
-    long parts = (depth + BLOCK_DEPTH - 1) / BLOCK_DEPTH;
-    long size = (depth + parts - 1) / parts;
-    q.runs = 1;
+static void streamedProduct(float *const *to, const float *const *from, long rows, long runs,
+                            long depth, long offset, const float *b, long step, long tapStride,
+                            const long *taps, float *copy, long column, long columns) {
+  const long all = columns / KEEL_WIDTH;
+  const long panels = (all + PANEL - 1) / PANEL;
+  Block q = {.to = to, .rows = rows, .runs = 1, .b = copy};
+  for (long k = 0; k < depth; k += STREAMED_DEPTH) {
+    q.offset = offset + k;
+    q.depth = k + STREAMED_DEPTH < depth ? STREAMED_DEPTH : depth - k;
     for (long run = 0; run < runs; run++) {
-      const float *own = b + (taps ? taps[run] * tapStride : run * depth * step);
-      const float *following = run + 1 == runs ? own
-                               : b + (taps ? taps[run + 1] * tapStride : (run + 1) * depth * step);
-      for (long k = 0; k < depth; k += size) {
-        int isLast = k + size >= depth;
-        q.from = from + run * rows;
-        q.offset = offset + k;
-        q.depth = isLast ? depth - k : size;
-        q.b = own + k * step;
-        q.next = isLast ? following : q.b + size * step;
-        if (copy) {
-          copyBlock(copy, q.b, step, q.depth, vectors);
-          q.b = copy;
-          q.step = vectors * KEEL_WIDTH;
-        }
-        productBlock(vectors, to, q, step);
-        q.add = 1;
-      }
-    }
-  } else {
-    long size = BLOCK_DEPTH / depth;
-    q.offset = offset;
-    for (long run = 0; run < runs; run += size) {
+      const float *own = b + taps[run] * tapStride + k * step;
+      const float *following = run + 1 < runs ? b + taps[run + 1] * tapStride + k * step
+                               : b + taps[0] * tapStride + (k + q.depth < depth ? k + q.depth : 0) * step;
       q.from = from + run * rows;
-      q.runs = run + size < runs ? size : runs - run;
-      q.b = b + run * depth * step;
-      q.next = q.b + q.runs * depth * step;
-      productBlock(vectors, to, q, step);
+      long first = 0;
+      for (long p = 0; p < panels; p++) {
+        const long vectors = all / panels + (p < all % panels);
+        copyBlock(copy, own + first, step, q.depth, vectors);
+        q.column = column + first;
+        q.columns = vectors * KEEL_WIDTH;
+        first += q.columns;
+        q.next = p + 1 < panels ? own + first : following;
+        productBlock(vectors, q, step);
+      }
       q.add = 1;
     }
   }

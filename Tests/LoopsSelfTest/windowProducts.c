@@ -11,15 +11,14 @@ static void makeRows(const float **table, long count, long length) {
 
 static void testProduct(long columns, long depth) {
   const long width = ENTRY(width), most = width * ENTRY(panel);
-  if (columns > most) return;
   const long step = (columns + width - 1) / width * width;
   for (long rows = 1; rows <= MOST; rows += 5) {
-    /* Packed, then tap by tap from a weight that lies otherwise. */
-    for (int tapped = 0; tapped < (columns == step ? 2 : 1); tapped++) {
+    /* Packed, then tap by tap from a weight that lies otherwise, which may be wider. */
+    for (int streamed = columns > most; streamed < (columns == step ? 2 : 1); streamed++) {
       const long taps[RUNS] = {4, 0, 2}, column = 3, wide = column + columns;
       const float *from[RUNS * MOST];
       float *to[MOST], *y = numbers(rows * wide), *b = numbers(5 * depth * step),
-            *copy = blank(256 * most);
+            *copy = blank(64 * most);
       double *expected = doubles(rows * wide);
       makeRows(from, RUNS * rows, OFFSET + depth);
       for (long p = 0; p < rows; p++) to[p] = y + p * wide;
@@ -31,16 +30,40 @@ static void testProduct(long columns, long depth) {
         for (long r = 0; r < RUNS; r++)
           for (long k = 0; k < depth; k++)
             sum += (double)from[r * rows + p][OFFSET + k] *
-                   b[((tapped ? taps[r] : r) * depth + k) * step + j];
+                   b[((streamed ? taps[r] : r) * depth + k) * step + j];
         expected[i] = sum;
       }
-      ENTRY(windowProduct)(to, from, rows, RUNS, depth, OFFSET, b, step,
-                           tapped ? depth * step : 0, tapped ? taps : 0, tapped ? copy : 0, column,
-                           columns);
-      expect("windowProduct", columns, y, expected, rows * wide, 8e-6);
+      if (streamed)
+        ENTRY(streamedProduct)(to, from, rows, RUNS, depth, OFFSET, b, step, depth * step, taps,
+                               copy, column, columns);
+      else
+        ENTRY(windowProduct)(to, from, rows, RUNS, depth, OFFSET, b, column, columns);
+      expect(streamed ? "streamedProduct" : "windowProduct", columns, y, expected, rows * wide,
+             8e-6);
       release();
     }
   }
+}
+
+static void testPixels(long columns, long depth) {
+  const long width = ENTRY(width);
+  if (columns > width * ENTRY(panel)) return;
+  const long whole = (columns + width - 1) / width * width;
+  for (long rows = 1; rows <= 2 * MOST; rows += 5)
+    for (long gap = 0; gap < 2; gap++) {
+      const long wide = columns + gap, xStep = depth + gap;
+      float *y = numbers(rows * wide), *x = numbers(rows * xStep), *b = numbers(depth * whole);
+      double *expected = doubles(rows * wide);
+      for (long i = 0; i < rows * wide; i++) {
+        const long p = i / wide, j = i % wide;
+        expected[i] = j < columns ? 0 : y[i];
+        for (long k = 0; j < columns && k < depth; k++)
+          expected[i] += (double)x[p * xStep + k] * b[k * whole + j];
+      }
+      ENTRY(pixelProduct)(y, wide, x, xStep, rows, depth, b, columns);
+      expect("pixelProduct", columns, y, expected, rows * wide, 2e-5);
+      release();
+    }
 }
 
 static void testDots(long columns) {
@@ -119,8 +142,12 @@ void testWindowProducts(void) {
   for (int l = 0; l < LENGTHS; l++) {
     testProduct(lengths[l], 5);
     testProduct(lengths[l], 67);
+    testPixels(lengths[l], 7);
+    testPixels(lengths[l], 400);
     testGradient(lengths[l]);
     testPacking(lengths[l]);
   }
+  /* More panels than one. */
+  testProduct(ENTRY(width) * (ENTRY(panel) + 1), 67);
   for (long columns = 1; columns <= 4; columns++) testDots(columns);
 }

@@ -230,13 +230,19 @@ typedef struct KeelLoops {
      positions. A run that is not wholly inside the source starts at `zeros`. */
   void (*locate)(const float **table, long stride, const float *source, const float *zeros,
                  const KeelWindow *window, long firstRun, long runs, long first, long count);
-  /* to[p][column + j] = Σ_r Σ_k from[r·rows + p][offset + k]·b(r, k)[j] for all rows p and `columns` columns,
-     at most `panel` vectors. Row k of run r of b lies at b + (r·depth + k)·step, where `taps` is null; else
-     at b + taps[r]·tapStride + k·step, `columns` are whole vectors, and `copy`, where it is not null, has
-     256·panel·width floats: rows that lie far apart are brought together there first. */
+  /* to[p][column + j] = Σ_r Σ_k from[r·rows + p][offset + k]·b[r·depth + k, j] for all rows p and `columns`
+     columns, at most `panel` vectors; b is padded to whole vectors. */
   void (*windowProduct)(float *const *to, const float *const *from, long rows, long runs, long depth,
-                        long offset, const float *b, long step, long tapStride, const long *taps,
-                        float *copy, long column, long columns);
+                        long offset, const float *b, long column, long columns);
+  /* y[p·yStep + j] = Σ_k x[p·xStep + k]·b[k, j], likewise: where windows are pixels, no table is needed. */
+  void (*pixelProduct)(float *y, long yStep, const float *x, long xStep, long rows, long depth,
+                       const float *b, long columns);
+  /* The same as windowProduct with a weight that is used once, where it lies: row k of run r is at
+     b + taps[r]·tapStride + k·step, `columns` are whole vectors, as many as there are, and `copy` has room
+     for 64·panel vectors. */
+  void (*streamedProduct)(float *const *to, const float *const *from, long rows, long runs,
+                          long depth, long offset, const float *b, long step, long tapStride,
+                          const long *taps, float *copy, long column, long columns);
   /* The same for at most 4 columns and a depth that is a multiple of the vector's width; here column j of
      b is contiguous: b[j, r·depth + k]. */
   void (*windowDots)(float *const *to, const float *const *from, long rows, long runs, long depth,

@@ -30,6 +30,8 @@ internal struct IndirectProduct: Sendable {
     let usesDots: Bool
     /// A padded copy of few input rows, where a pixel has too few channels for a run of its own.
     let strip: SourceStrip?
+    /// Whether windows are the source's pixels, one after another: then no table is needed.
+    let readsPixels: Bool
     /// Pixels of a task, without a strip.
     let tiles: RowTiles
     /// Panels per task: few pixels of many channels are cut along the channels too.
@@ -56,13 +58,11 @@ internal struct IndirectProduct: Sendable {
   private let tableCount: Int
 
   /// Pixels up to which packing a weight takes longer than reading it where it lies.
-  private static let fewPixels = 512
+  private static let fewPixels = 1024
   /// Pixels of a block with a strip.
   private static let stripPixels = 448
-  /// Floats between rows of a weight from which on they fall into few sets of the cache.
-  private static let farApart = 1024
-  /// The rows of B in a block of `windowProduct`.
-  private static let blockDepth = 256
+  /// The rows of a weight that `streamedProduct` brings together.
+  private static let streamedDepth = 64
 
   /// - Parameters:
   ///   - phases: windows whose runs are single taps.
@@ -85,7 +85,7 @@ internal struct IndirectProduct: Sendable {
     phases = geometries.map { geometry in
       let phase = Self.phase(
         geometry, batch: batch, groups: groups, inputs: inputsPerGroup, outputs: outputsPerGroup,
-        fewPixels: readsWeight ? Self.fewPixels : 256, packedOffset: offset)
+        readsWeight: readsWeight, packedOffset: offset)
       offset += groups * phase.packedCount(outputsPerGroup)
       return phase
     }
@@ -96,14 +96,13 @@ internal struct IndirectProduct: Sendable {
     // An address takes two floats; one cache line to align the table.
     tableCount = phases.map { (2 * ($0.runs + 1) * $0.taskRows + 31) / 16 * 16 }.max() ?? 0
     let strip = phases.map { $0.strip?.count ?? 0 }.max() ?? 0
-    let copiesWeight = (weightStep ?? 0) >= Self.farApart
     scratchPerWorker =
-      tableCount + max(strip, copiesWeight ? Self.blockDepth * loops.panel * loops.width : 0)
+      tableCount + max(strip, readsWeight ? Self.streamedDepth * loops.panel * loops.width : 0)
   }
 
   private static func phase(
     _ geometry: WindowPhase, batch: Int, groups: Int, inputs: Int, outputs: Int,
-    fewPixels: Int, packedOffset: Int
+    readsWeight: Bool, packedOffset: Int
   ) -> Phase {
     let window = geometry.window
     let strip =
@@ -118,14 +117,19 @@ internal struct IndirectProduct: Sendable {
     let work = 2_000_000 / max(1, runs * depth * outputs * groups)
     // Where a weight is large and pixels are few, all of them: then the weight is read once.
     let pixels = batch * window.positionsPerImage
-    let least = panels.count >= 8 && pixels <= fewPixels ? pixels : 96
+    let isOneTile = readsWeight ? panels.count >= 4 : panels.count >= 8 && pixels <= 256
+    let least = isOneTile ? pixels : 96
     let wanted = max(1, min(max(least, min(work, 768)), max(12, 16_384 / (runs + 1))))
     let tiles = RowTiles(rows: pixels, target: wanted)
     let tileCount = strip?.blockCount ?? tiles.count
-    let parts = min(panels.count, max(1, (16 + tileCount - 1) / max(1, tileCount)))
+    // A weight that is read where it lies is read in pieces of two panels: longer ones come faster.
+    let pieces = readsWeight ? (panels.count + 1) / 2 : panels.count
+    let parts = min(pieces, max(1, (16 + tileCount - 1) / max(1, tileCount)))
     return Phase(
       geometry: geometry, runs: runs, depth: depth, panels: panels, usesDots: usesDots,
-      strip: strip, tiles: tiles, panelsPerTask: (panels.count + parts - 1) / max(1, parts),
+      strip: strip,
+      readsPixels: geometry.isWhole && window.isIdentity && strip == nil && !usesDots
+        && !readsWeight, tiles: tiles, panelsPerTask: (panels.count + parts - 1) / max(1, parts),
       packedOffset: packedOffset)
   }
 
@@ -166,7 +170,7 @@ internal struct IndirectProduct: Sendable {
     let rows = block.map { phase.strip!.positions($0) } ?? phase.tiles[tile]
     let count = rows.count
     let table = AddressTable(memory, rows: count)
-    phase.geometry.locate(rows, in: y, stride: stride, table.targets)
+    if !phase.readsPixels { phase.geometry.locate(rows, in: y, stride: stride, table.targets) }
     if phase.runs == 0 {
       // Of these panels alone: others may be finished already.
       let columns = phase.columns(of: panels, outputs: outputsPerGroup)
@@ -178,7 +182,7 @@ internal struct IndirectProduct: Sendable {
       }
     } else if let strip = phase.strip, let block {
       strip.locate(table.sources, block, source: source, in: memory + tableCount)
-    } else {
+    } else if !phase.readsPixels {
       withUnsafePointer(to: window.leaf) {
         loops.locate(
           table.sources, count, source, zeros, $0, 0, phase.runs, rows.lowerBound,
@@ -187,36 +191,53 @@ internal struct IndirectProduct: Sendable {
     }
     for group in 0..<groups {
       let base = group * outputsPerGroup
-      for panel in panels {
-        let part = phase.columns(ofPanel: panel, of: outputsPerGroup)
-        guard phase.runs > 0 else { continue }
-        let column = base + part.lowerBound
+      if phase.runs > 0 {
         if let weightStep {
-          loops.windowProduct(
+          let columns = phase.columns(of: panels, outputs: outputsPerGroup)
+          loops.streamedProduct(
             table.targets, table.sources, count, phase.runs, phase.depth, group * inputsPerGroup,
-            weight + group * inputsPerGroup * weightStep + part.lowerBound, weightStep,
-            outputsPerGroup, window.runNumbers,
-            weightStep < Self.farApart ? nil : memory + tableCount, column, part.count)
-          continue
-        }
-        let own =
-          weight + phase.packedOffset + group * phase.packedCount(outputsPerGroup)
-          + part.lowerBound * phase.runs * phase.depth
-        if phase.usesDots {
-          loops.windowDots(
-            table.targets, table.sources, count, phase.runs, phase.depth, group * inputsPerGroup,
-            own, column, part.count)
+            weight + group * inputsPerGroup * weightStep + columns.lowerBound, weightStep,
+            outputsPerGroup, window.runNumbers, memory + tableCount, base + columns.lowerBound,
+            columns.count)
         } else {
-          loops.windowProduct(
-            table.targets, table.sources, count, phase.runs, phase.depth, group * inputsPerGroup,
-            own, phase.panels[panel].count * loops.width, 0, nil, nil, column,
-            part.count)
+          let own = weight + phase.packedOffset + group * phase.packedCount(outputsPerGroup)
+          for panel in panels {
+            multiply(
+              phase, phase.columns(ofPanel: panel, of: outputsPerGroup), rows, group, source, own,
+              y, table)
+          }
         }
       }
       let columns = phase.columns(of: panels, outputs: outputsPerGroup)
       epilogue.apply(
         to: y, of: phase.geometry, rows: rows,
         columns: base + columns.lowerBound..<base + columns.upperBound, stride: stride)
+    }
+  }
+
+  /// One panel of a group: `packed` is the group's packed weight.
+  private func multiply(
+    _ phase: Phase, _ columns: Range<Int>, _ rows: Range<Int>, _ group: Int,
+    _ source: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
+    _ y: UnsafeMutablePointer<Float>, _ table: AddressTable
+  ) {
+    let panel = packed + columns.lowerBound * phase.runs * phase.depth
+    let offset = group * inputsPerGroup
+    let column = group * outputsPerGroup + columns.lowerBound
+    if phase.usesDots {
+      loops.windowDots(
+        table.targets, table.sources, rows.count, phase.runs, phase.depth, offset, panel, column,
+        columns.count)
+    } else if phase.readsPixels {
+      let stride = groups * outputsPerGroup
+      loops.pixelProduct(
+        y + rows.lowerBound * stride + column, stride,
+        source + rows.lowerBound * sourceStride + offset, sourceStride, rows.count, phase.depth,
+        panel, columns.count)
+    } else {
+      loops.windowProduct(
+        table.targets, table.sources, rows.count, phase.runs, phase.depth, offset, panel, column,
+        columns.count)
     }
   }
 
