@@ -29,7 +29,7 @@ typedef struct Block {
   long xStep, yStep;
   const float *b;    /* runs × depth rows of V vectors, one after another */
   const float *next; /* what the next blocks or tiles read, to be brought nearer meanwhile */
-  long ahead;        /* floats that `next` moves for every V of the depth, 0 where nothing is to be brought */
+  long ahead;        /* floats that `next` moves for every V of the depth; 0: nothing is to be brought */
   long column, columns; /* of the result: the first, and how many there are */
   int add;           /* whether the result holds the sum of earlier blocks */
 } Block;
@@ -65,8 +65,9 @@ static __attribute__((noinline)) void storeEnds(float *const *rows, long count, 
     }                                                                                             \
   }
 
+/* One step of the depth: s[r, ...] += a[r][k]·b[...]. */
 INLINE void addOuter(const int R, const int V, Vector s[MOST_ROWS][PANEL], const float *const *a,
-                        long k, const float *b) {
+                     long k, const float *b) {
   Vector w[PANEL];
   EACH(v, V) w[v] = load(b + v * KEEL_WIDTH);
   EACH(r, R) {
@@ -98,13 +99,16 @@ INLINE void windowTile(const int R, const int V, long row, const Block *q) {
   STORE_SUMS(R, V, q->to[row + r] + q->column, q->columns, q->add)
 }
 
-/* Pixels' rows; a line of `next` is brought into L1 for each of the depth. */
+/* Pixels' rows; a line of `next` is brought into L1 for each of the depth, and the result's lines where so
+   few multiplications cannot hide their absence. */
 INLINE void pixelTile(const int R, const int V, long row, const Block *q) {
   Vector s[MOST_ROWS][PANEL];
   EACH(r, R) EACH(v, V) s[r][v] = splat(0);
   const float *b = q->b, *next = q->next, *a[MOST_ROWS];
   EACH(r, R) a[r] = q->x + (row + r) * q->xStep;
   const long depth = q->depth;
+  if (depth <= 16 && !q->add)
+    EACH(r, R) EACH(v, V) __builtin_prefetch(q->y + (row + r) * q->yStep + v * KEEL_WIDTH, 1);
   for (long k = 0; k < depth; k++, b += V * KEEL_WIDTH, next += KEEL_WIDTH) {
     __builtin_prefetch(next, 0, 3);
     addOuter(R, V, s, a, k, b);
@@ -112,14 +116,16 @@ INLINE void pixelTile(const int R, const int V, long row, const Block *q) {
   STORE_SUMS(R, V, q->y + (row + r) * q->yStep, q->columns, q->add)
 }
 
-/* A tile of the weight's gradient: R columns of a by V vectors of b, summed over `count` positions. */
-INLINE void gradientTile(const int R, const int V, float *sum, long sumStride,
+/* A tile of the weight's gradient: R columns of a by V vectors of b, summed over `count` positions. Where
+   `brings` is set, a line is brought into L2 for each of them: `ahead` floats from what `near` says. */
+INLINE void gradientTile(const int R, const int V, const int brings, float *sum, long sumStride,
                          const float *const *a, long aOffset, const float *const *b, long bOffset,
-                         long count, long columns, int add) {
+                         const float *const *near, long ahead, long count, long columns, int add) {
   Vector s[MOST_ROWS][PANEL];
   EACH(r, R) EACH(v, V) s[r][v] = splat(0);
   for (long p = 0; p < count; p++) {
     const float *g = a[p] + aOffset, *x = b[p] + bOffset;
+    if (brings) __builtin_prefetch(near[p] + ahead, 0, 2);
     Vector w[PANEL];
     EACH(v, V) w[v] = load(x + v * KEEL_WIDTH);
     EACH(r, R) {
@@ -142,18 +148,22 @@ INLINE void gradientTile(const int R, const int V, float *sum, long sumStride,
 #define WINDOWS(R, V) windowTile(R, V, row, q)
 #define PIXELS(R, V) pixelTile(R, V, row, q)
 #define GRADIENT(R, V) \
-  gradientTile(R, V, sum, sumStride, a, aOffset, b, bOffset, count, columns, add)
+  gradientTile(R, V, 0, sum, sumStride, a, aOffset, b, bOffset, 0, 0, count, columns, add)
+#define BRINGING(R, V) \
+  gradientTile(R, V, 1, sum, sumStride, a, aOffset, b, bOffset, near, ahead, count, columns, add)
 #define TILES(V, CASES)                                                                           \
-  static __attribute__((noinline)) void windowTiles##V(long R, long row, const Block *q) {         \
+  static __attribute__((noinline)) void windowTiles##V(long R, long row, const Block *q) {        \
     switch (R) { CASES(WINDOWS, V) }                                                              \
   }                                                                                               \
-  static __attribute__((noinline)) void pixelTiles##V(long R, long row, const Block *q) {          \
+  static __attribute__((noinline)) void pixelTiles##V(long R, long row, const Block *q) {         \
     switch (R) { CASES(PIXELS, V) }                                                               \
   }                                                                                               \
   static __attribute__((noinline)) void gradientTiles##V(                                         \
       long R, float *sum, long sumStride, const float *const *a, long aOffset,                    \
-      const float *const *b, long bOffset, long count, long columns, int add) {                   \
-    switch (R) { CASES(GRADIENT, V) }                                                             \
+      const float *const *b, long bOffset, const float *const *near, long ahead, long count,      \
+      long columns, int add) {                                                                    \
+    if (near) switch (R) { CASES(BRINGING, V) }                                                   \
+    else switch (R) { CASES(GRADIENT, V) }                                                        \
   }
 TILES(1, CASES12)
 #if KEEL_WIDTH >= 16 || defined(__aarch64__)
@@ -167,6 +177,7 @@ TILES(2, CASES6)
 #undef WINDOWS
 #undef PIXELS
 #undef GRADIENT
+#undef BRINGING
 
 typedef void (*TilesOf)(long R, long row, const Block *q);
 static const TilesOf windowTiles[PANEL + 1] = {
@@ -187,26 +198,23 @@ enum { BLOCK_DEPTH = 384 };
 /* The depth of a block of a weight that is used where it lies: few enough pages, and in L1. */
 enum { STREAMED_DEPTH = 64 };
 
-/* All tiles of a block. The first V of them bring the next block of the weight, of which a row has `nextStep`
-   floats; the others bring rows of the next tile, where pixels are read that lie one after another. */
+/* All tiles of a block. The first V of them bring the next block of the weight, where there is one, whose
+   rows lie `nextStep` floats apart; the others bring the next tile's pixels, where those lie one after
+   another. */
 static void productBlock(long vectors, Block q, long nextStep) {
   /* Tiles of nearly equal size: R or R − 1 rows run at the same speed, a last one of 1 row would not. */
   long tiles = (q.rows + tileRows[vectors] - 1) / tileRows[vectors];
   long size = q.rows / tiles, larger = q.rows % tiles;
   const float *next = q.next;
   const long part = q.runs * q.depth / vectors;
-  const int even = q.x != 0, streams = even && q.xStep == q.depth;
-  const TilesOf tilesOf = even ? pixelTiles[vectors] : windowTiles[vectors];
+  const TilesOf tilesOf = q.x ? pixelTiles[vectors] : windowTiles[vectors];
   for (long t = 0, row = 0; t < tiles; t++) {
     long count = size + (t < larger);
-    int isStream = streams && row + count < q.rows;
-    if (next && t < vectors) {
-      q.next = next + t * part * nextStep;
-      q.ahead = nextStep;
-    } else {
-      q.next = isStream ? q.x + (row + count) * q.xStep : q.b;
-      q.ahead = 0;
-    }
+    const int bringsWeight = next && t < vectors;
+    q.ahead = bringsWeight ? nextStep : 0;
+    if (bringsWeight) q.next = next + t * part * nextStep;
+    else if (q.x && q.xStep == q.depth && row + count < q.rows) q.next = q.x + (row + count) * q.xStep;
+    else q.next = q.b;
     tilesOf(count, row, &q);
     row += count;
   }
@@ -215,7 +223,7 @@ static void productBlock(long vectors, Block q, long nextStep) {
 static void windowProduct(float *const *to, const float *const *from, long rows, long runs,
                           long depth, long offset, const float *b, long column, long columns) {
   const long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH, width = vectors * KEEL_WIDTH;
-  Block q = {.to = to, .from = from, .rows = rows, .offset = offset, .b = b, .column = column, .columns = columns};
+  Block q = {.to = to, .rows = rows, .b = b, .column = column, .columns = columns};
   /* Parts of a run, or some runs. */
   const long parts = (depth + BLOCK_DEPTH - 1) / BLOCK_DEPTH;
   const long most = (depth + parts - 1) / parts, some = parts > 1 ? 1 : BLOCK_DEPTH / depth;
@@ -236,7 +244,8 @@ static void windowProduct(float *const *to, const float *const *from, long rows,
 static void pixelProduct(float *y, long yStep, const float *x, long xStep, long rows, long depth,
                          const float *b, long columns) {
   const long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH, width = vectors * KEEL_WIDTH;
-  Block q = {.y = y, .yStep = yStep, .x = x, .xStep = xStep, .rows = rows, .runs = 1, .b = b, .columns = columns};
+  Block q = {.y = y, .yStep = yStep, .xStep = xStep, .rows = rows, .runs = 1, .b = b,
+             .columns = columns};
   const long parts = (depth + BLOCK_DEPTH - 1) / BLOCK_DEPTH, most = (depth + parts - 1) / parts;
   for (long k = 0; k < depth; k += most) {
     q.x = x + k;
@@ -248,6 +257,7 @@ static void pixelProduct(float *y, long yStep, const float *x, long xStep, long 
   }
 }
 
+/* Rows that lie far apart fall into few sets of the cache: they are brought together. */
 static void copyBlock(float *to, const float *from, long step, long depth, long vectors) {
   for (long k = 0; k < depth; k++, from += step)
     for (long v = 0; v < vectors; v++, to += KEEL_WIDTH) store(to, load(from + v * KEEL_WIDTH));
@@ -264,8 +274,10 @@ static void streamedProduct(float *const *to, const float *const *from, long row
     q.depth = k + STREAMED_DEPTH < depth ? STREAMED_DEPTH : depth - k;
     for (long run = 0; run < runs; run++) {
       const float *own = b + taps[run] * tapStride + k * step;
-      const float *following = run + 1 < runs ? b + taps[run + 1] * tapStride + k * step
-                               : b + taps[0] * tapStride + (k + q.depth < depth ? k + q.depth : 0) * step;
+      const int isLast = run + 1 == runs;
+      const long after = isLast ? k + q.depth : k;
+      const float *following =
+          b + taps[isLast ? 0 : run + 1] * tapStride + (after < depth ? after : 0) * step;
       q.from = from + run * rows;
       long first = 0;
       for (long p = 0; p < panels; p++) {
@@ -284,15 +296,29 @@ static void streamedProduct(float *const *to, const float *const *from, long row
 
 static void windowGradient(float *sum, long sumStride, const float *const *a, long aOffset,
                            const float *const *b, long bOffset, long count, long rows,
-                           long columns, int add) {
+                           long columns, int add, long aAhead, long bAhead) {
+  enum { LINE = 16 };
   long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH;
   long tiles = (rows + tileRows[vectors] - 1) / tileRows[vectors];
   long size = rows / tiles, larger = rows % tiles;
+  /* The first tiles bring a line each of the rows that follow: of b, then of a. */
+  const long aFirst = aOffset, bLines = bAhead == 0 ? 0 : (columns + LINE - 1) / LINE;
+  const long aLines = aAhead == 0 ? 0 : (rows + LINE - 1) / LINE;
   for (long t = 0; t < tiles; t++) {
     long R = size + (t < larger);
+    const float *const *near = 0;
+    long ahead = 0;
+    if (t < bLines) {
+      near = b;
+      ahead = bOffset + bAhead + t * LINE;
+    } else if (t < bLines + aLines) {
+      near = a;
+      ahead = aFirst + aAhead + (t - bLines) * LINE;
+    }
     switch (vectors) {
-#define TILE(V)                                                                               \
-  case V: gradientTiles##V(R, sum, sumStride, a, aOffset, b, bOffset, count, columns, add); \
+#define TILE(V)                                                                                   \
+  case V:                                                                                         \
+    gradientTiles##V(R, sum, sumStride, a, aOffset, b, bOffset, near, ahead, count, columns, add); \
     break;
     TILE(1)
     TILE(2)

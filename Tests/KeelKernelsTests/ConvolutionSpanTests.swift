@@ -38,7 +38,15 @@ import Testing
         geometry: try! ConvolutionGeometry(
           inputHeight: 17, inputWidth: 19, inputChannels: 3, outputChannels: 8, kernel: (3, 3),
           padding: (2, 2), dilation: (2, 2))),
-      // Whose transposes read the weight where it lies, as it is and block by block.
+      // Pixels without a table, deeper than a block, in groups; the weight gradient's vectors along the
+      // outputs, in one slice and in several, and along the inputs in several chunks.
+      Case(name: "pointwise, deep", geometry: try! geometry(5, 800, 33, kernel: 1)),
+      Case(name: "pointwise, groups", geometry: try! geometry(7, 48, 70, kernel: 1, groups: 2)),
+      Case(name: "pointwise, outputs along vectors", geometry: try! geometry(13, 24, 48, kernel: 1)),
+      Case(name: "pointwise, many positions", geometry: try! geometry(41, 16, 32, kernel: 1)),
+      Case(name: "pointwise, inputs along vectors", geometry: try! geometry(17, 32, 40, kernel: 1)),
+      Case(name: "pointwise, many panels", geometry: try! geometry(5, 336, 80, kernel: 1)),
+      // Whose transposes read the weight where it lies, block by block.
       Case(name: "pointwise, whole vectors", geometry: try! geometry(6, 64, 96, kernel: 1)),
       Case(name: "whole vectors", geometry: try! geometry(5, 128, 80, kernel: 3)),
       Case(

@@ -106,7 +106,8 @@ static void testGradient(long columns) {
         for (long p = 0; j < columns && p < count; p++)
           expected[i] += (double)a[p][OFFSET + r] * b[p][OFFSET + j];
       }
-      ENTRY(windowGradient)(sum, stride, a, OFFSET, b, OFFSET, count, rows, columns, add);
+      ENTRY(windowGradient)(sum, stride, a, OFFSET, b, OFFSET, count, rows, columns, add, 3 * add,
+                            add);
       expect("windowGradient", columns, sum, expected, rows * stride, 8e-6);
       release();
     }

@@ -248,10 +248,11 @@ typedef struct KeelLoops {
   void (*windowDots)(float *const *to, const float *const *from, long rows, long runs, long depth,
                      long offset, const float *b, long column, long columns);
   /* sum[r, j] = Σ_p a[p][aOffset + r]·b[p][bOffset + j] over `count` positions, for r < rows and
-     j < columns, at most `panel` vectors; added to it where `add` is set. Reads whole vectors of b. */
+     j < columns, at most `panel` vectors; added to it where `add` is set. Reads whole vectors of b. What
+     lies aAhead and bAhead floats after the rows of a and b is brought nearer, where they are not 0. */
   void (*windowGradient)(float *sum, long sumStride, const float *const *a, long aOffset,
                          const float *const *b, long bOffset, long count, long rows, long columns,
-                         int add);
+                         int add, long aAhead, long bAhead);
   /* to[k, j] = b[k·kStride + j·columnStride], the rows padded with zeros to whole vectors */
   void (*packPanel)(float *to, const float *b, long depth, long kStride, long columns,
                     long columnStride);

@@ -17,7 +17,7 @@ extension ConvolutionWeightGradient {
     for i in 0..<count { table[i] = dy + (first + i) * geometry.outputChannels }
   }
 
-  /// The runs × panels of a unit, chunk by chunk: floats of dy against vectors of x.
+  /// The runs × panels of a unit, chunk by chunk: floats of dy against vectors of x, or turned.
   func product(
     _ rows: Range<Int>, _ unit: Range<Int>, _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
     into sum: UnsafeMutablePointer<Float>, zeros: UnsafePointer<Float>,
@@ -30,8 +30,10 @@ extension ConvolutionWeightGradient {
     let copy = memory + 2 * Self.tableCount
     var first = rows.lowerBound
     while first < rows.upperBound {
-      let count = min(Self.chunk, rows.upperBound - first)
+      let count = min(chunk, rows.upperBound - first)
       locate(dy, first, count, gradients)
+      let ahead = bringsNext ? chunk : 0
+      let add: Int32 = first == rows.lowerBound ? 0 : 1
       var located = -1
       for part in unit {
         let (run, panel) = part.quotientAndRemainder(dividingBy: panels.count)
@@ -43,17 +45,26 @@ extension ConvolutionWeightGradient {
             }
             located = run
           }
+          if reading == .turned {
+            loops.windowGradient(
+              sum + run * geometry.inputChannels * outputs + columns.lowerBound, outputs, pixels, 0,
+              gradients, columns.lowerBound, count, geometry.inputChannels, columns.count, add,
+              ahead * geometry.inputChannels, ahead * outputs)
+            continue
+          }
           var offset = group * geometry.inputChannelsPerGroup + columns.lowerBound
+          var following = ahead * geometry.inputChannels
           if reading == .copied {
             let stride = panels[panel].count * loops.width
             loops.copyRows(copy, stride, pixels, offset, count, columns.count)
             for row in 0..<count { pixels[row] = UnsafePointer(copy + row * stride) }
             offset = 0
+            following = 0
           }
           loops.windowGradient(
             sum + group * outputs * k + run * columnsPerRun + columns.lowerBound, k, gradients,
-            group * outputs, pixels, offset, count, outputs, columns.count,
-            first == rows.lowerBound ? 0 : 1)
+            group * outputs, pixels, offset, count, outputs, columns.count, add,
+            ahead * geometry.outputChannels, following)
         }
       }
       first += count
@@ -83,7 +94,7 @@ extension ConvolutionWeightGradient {
           loops.windowGradient(
             sum + run * depth * outputs + columns.lowerBound, outputs, windows + run * count, 0,
             gradients, columns.lowerBound, count, depth, columns.count,
-            number == blocks.lowerBound ? 0 : 1)
+            number == blocks.lowerBound ? 0 : 1, 0, 0)
         }
       }
     }
@@ -119,7 +130,8 @@ extension ConvolutionWeightGradient {
           let columns = columns(ofPanel: panel)
           loops.windowGradient(
             sum + group * outputs * k + columns.lowerBound, k, gradients, group * outputs, table,
-            columns.lowerBound, count, outputs, columns.count, first == rows.lowerBound ? 0 : 1)
+            columns.lowerBound, count, outputs, columns.count, first == rows.lowerBound ? 0 : 1,
+            0, 0)
         }
         first += count
       }

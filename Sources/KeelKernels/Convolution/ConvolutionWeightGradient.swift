@@ -40,6 +40,8 @@ public struct ConvolutionWeightGradient: Sendable {
     /// A panel's channels copied one after another: where the last vector is no whole one, and where
     /// pixels lie so far apart that they fall into few sets of the cache.
     case copied
+    /// Pixels where they lie, floats of x against vectors of dy: where that fills vectors better.
+    case turned
     /// Rows of the window in a padded strip, floats of x against vectors of dy: where pixels have few
     /// channels.
     case stripped
@@ -48,9 +50,13 @@ public struct ConvolutionWeightGradient: Sendable {
   }
 
   /// Positions that are summed in registers before they are added to the slice's sum.
-  static let chunk = 256
+  let chunk: Int
+  /// Whether the next chunk is brought into L2 meanwhile, which it must fit beside the present one.
+  let bringsNext: Bool
+  /// The largest chunk.
+  static let largestChunk = 256
   /// The floats of a table of that many addresses, aligned to a cache line.
-  static let tableCount = 2 * chunk + 32
+  static let tableCount = 2 * largestChunk + 32
   /// The floats of dy in a depthwise slice, at least: adding its sum takes little beside making it.
   private static let depthwiseSlice = 65_536
   /// The bytes of a depthwise dy from which on both operands are fetched ahead.
@@ -71,16 +77,19 @@ public struct ConvolutionWeightGradient: Sendable {
         stride: geometry.inputChannels, joinsRuns: joinsRuns)
     }
     let single = window(joinsRuns: false)
+    let rows = batch * geometry.outputPositions
     let hasFewChannels = inputs < 16 && taps > 1 && !geometry.isDepthwise
     strip =
       hasFewChannels && geometry.groups == 1 && geometry.outputChannels % loops.width == 0
-      ? SourceStrip(single, batch: batch, pixels: Self.chunk) : nil
+      ? SourceStrip(single, batch: batch, pixels: Self.largestChunk) : nil
     if geometry.isDepthwise {
       reading = .depthwise
     } else if strip != nil {
       reading = .stripped
     } else if hasFewChannels {
       reading = .gathered
+    } else if Self.fillsVectorsTurned(geometry, rows: rows) {
+      reading = .turned
     } else if inputs % loops.width != 0 || geometry.inputChannels >= Self.farApart {
       reading = .copied
     } else {
@@ -90,15 +99,14 @@ public struct ConvolutionWeightGradient: Sendable {
     columnsPerRun =
       switch reading {
       case .gathered: geometry.reductionLength
-      case .stripped: geometry.outputChannels
+      case .stripped, .turned: geometry.outputChannels
       default: inputs
       }
     panels = RowTiles(
       rows: (columnsPerRun + loops.width - 1) / loops.width, target: loops.panel)
     // Enough slices for the threads of a small machine, of at least 4 chunks, and not too much memory.
-    let rows = batch * geometry.outputPositions
     let enough =
-      reading == .depthwise ? Self.depthwiseSlice / geometry.outputChannels : 4 * Self.chunk
+      reading == .depthwise ? Self.depthwiseSlice / geometry.outputChannels : 4 * Self.largestChunk
     let wanted = min(8, max(1, rows / max(1, enough)))
     let affordable = max(1, 2_097_152 / geometry.weightCount)
     let lines = rows / geometry.width.output
@@ -106,14 +114,21 @@ public struct ConvolutionWeightGradient: Sendable {
     let pieces = strip?.blockCount ?? rows / positionsPerPiece
     let count = min(wanted, affordable, pieces)
     slices = RowTiles(rows: pieces, target: (pieces + count - 1) / count)
-    let parts = reading == .direct || reading == .copied ? taps * panels.count : 1
+    let isProduct = reading == .direct || reading == .copied || reading == .turned
+    let parts = isProduct ? taps * panels.count : 1
     let tasks = min(parts, max(1, 16 / slices.count))
     units = RowTiles(rows: parts, target: (parts + tasks - 1) / tasks)
+    // Chunks of 1×1 kernels stay in L1 and L2, unless larger ones are needed to make little of the sum's
+    // own traffic. With single vectors every load counts.
+    let hasSmallSum = isProduct && taps == 1 && geometry.weightCount <= 200_000
+    let channels = geometry.inputChannels + geometry.outputChannels
+    chunk = hasSmallSum ? max(64, min(128, 57_344 / channels / 32 * 32)) : Self.largestChunk
+    bringsNext = hasSmallSum && panels.rows > 1
     let tables = 2 * Self.tableCount
     switch reading {
     case .depthwise: scratchPerWorker = 0
-    case .direct: scratchPerWorker = tables
-    case .copied: scratchPerWorker = tables + Self.chunk * loops.panel * loops.width
+    case .direct, .turned: scratchPerWorker = tables
+    case .copied: scratchPerWorker = tables + Self.largestChunk * loops.panel * loops.width
     case .stripped:
       let runs = strip?.window.leaf.runCount ?? 0
       scratchPerWorker = Self.tableCount * (1 + runs) + (strip?.count ?? 0)
@@ -122,16 +137,33 @@ public struct ConvolutionWeightGradient: Sendable {
     }
   }
 
+  /// Whether vectors along the outputs serve better than along a group's inputs: when fewer of their lanes
+  /// are empty, or equally many and there are fewer outputs, so that more of dy's chunk stays in L1.
+  private static func fillsVectorsTurned(_ geometry: ConvolutionGeometry, rows: Int) -> Bool {
+    let (inputs, outputs) = (geometry.inputChannelsPerGroup, geometry.outputChannels)
+    guard geometry.groups == 1, outputs % loops.width == 0 else { return false }
+    // A single vector of sums needs a load for each multiply-add: as if a quarter were empty.
+    func cost(_ along: Int, _ across: Int) -> Int {
+      let vectors = (along + loops.width - 1) / loops.width
+      return vectors * across * (vectors == 1 ? 5 : 4)
+    }
+    let (direct, turned) = (cost(inputs, outputs), cost(outputs, inputs))
+    // Turning the sum round has to be paid by many positions.
+    return turned < direct || (turned == direct && outputs < inputs && rows >= 1500)
+  }
+
   /// The windows of a chunk: they stay in L2, in L1 where windows are small.
   static func gatheredRows(_ panels: RowTiles) -> Int {
-    min(chunk, max(96, 24_576 / (panels.rows * loops.width)))
+    min(largestChunk, max(96, 24_576 / (panels.rows * loops.width)))
   }
   private var partialCount: Int { (geometry.weightCount + 15) / 16 * 16 }
   private var zerosCount: Int { (geometry.inputChannels + 15) / 16 * 16 }
   /// One slice is summed where the result is wanted, unless it has to be turned round.
   private var sumsInPlace: Bool { slices.count == 1 && !isTransposed }
   /// Whether sums are K × Cout.
-  private var isTransposed: Bool { reading == .depthwise || reading == .stripped }
+  private var isTransposed: Bool {
+    reading == .depthwise || reading == .stripped || reading == .turned
+  }
   private var partialsCount: Int { sumsInPlace ? 0 : slices.count * partialCount }
 
   /// The floats of workspace that a run needs: zeros for padding, a sum for each slice, and each worker's
@@ -181,7 +213,7 @@ public struct ConvolutionWeightGradient: Sendable {
       case .depthwise: depthwise(slices[slice], x, dy, into: sum)
       case .stripped: stripped(slices[slice], x, dy, into: sum, memory)
       case .gathered: gathered(slices[slice], x, dy, into: sum, memory)
-      case .direct, .copied:
+      case .direct, .copied, .turned:
         product(slices[slice], units[unit], x, dy, into: sum, zeros: scratch, memory)
       }
     }
