@@ -42,7 +42,8 @@ import Testing
       // outputs, in one slice and in several, and along the inputs in several chunks.
       Case(name: "pointwise, deep", geometry: try! geometry(5, 800, 33, kernel: 1)),
       Case(name: "pointwise, groups", geometry: try! geometry(7, 48, 70, kernel: 1, groups: 2)),
-      Case(name: "pointwise, outputs along vectors", geometry: try! geometry(13, 24, 48, kernel: 1)),
+      Case(
+        name: "pointwise, outputs along vectors", geometry: try! geometry(13, 24, 48, kernel: 1)),
       Case(name: "pointwise, many positions", geometry: try! geometry(41, 16, 32, kernel: 1)),
       Case(name: "pointwise, inputs along vectors", geometry: try! geometry(17, 32, 40, kernel: 1)),
       Case(name: "pointwise, many panels", geometry: try! geometry(5, 336, 80, kernel: 1)),

@@ -17,7 +17,7 @@ extension ConvolutionWeightGradient {
     for i in 0..<count { table[i] = dy + (first + i) * geometry.outputChannels }
   }
 
-  /// The runs × panels of a unit, chunk by chunk: floats of dy against vectors of x, or turned.
+  /// The runs × panels × pieces of a unit, chunk by chunk: floats of dy against vectors of x, or turned.
   func product(
     _ rows: Range<Int>, _ unit: Range<Int>, _ x: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
     into sum: UnsafeMutablePointer<Float>, zeros: UnsafePointer<Float>,
@@ -36,7 +36,9 @@ extension ConvolutionWeightGradient {
       let add: Int32 = first == rows.lowerBound ? 0 : 1
       var located = -1
       for part in unit {
-        let (run, panel) = part.quotientAndRemainder(dividingBy: panels.count)
+        let (rest, number) = part.quotientAndRemainder(dividingBy: pieces.count)
+        let (run, panel) = rest.quotientAndRemainder(dividingBy: panels.count)
+        let piece = pieces[number]
         let columns = columns(ofPanel: panel)
         for group in 0..<geometry.groups {
           if run != located || reading == .copied {
@@ -47,8 +49,9 @@ extension ConvolutionWeightGradient {
           }
           if reading == .turned {
             loops.windowGradient(
-              sum + run * geometry.inputChannels * outputs + columns.lowerBound, outputs, pixels, 0,
-              gradients, columns.lowerBound, count, geometry.inputChannels, columns.count, add,
+              sum + (run * geometry.inputChannels + piece.lowerBound) * outputs
+                + columns.lowerBound, outputs, pixels, piece.lowerBound, gradients,
+              columns.lowerBound, count, piece.count, columns.count, add,
               ahead * geometry.inputChannels, ahead * outputs)
             continue
           }
@@ -62,9 +65,10 @@ extension ConvolutionWeightGradient {
             following = 0
           }
           loops.windowGradient(
-            sum + group * outputs * k + run * columnsPerRun + columns.lowerBound, k, gradients,
-            group * outputs, pixels, offset, count, outputs, columns.count, add,
-            ahead * geometry.outputChannels, following)
+            sum + (group * outputs + piece.lowerBound) * k + run * columnsPerRun
+              + columns.lowerBound, k, gradients, group * outputs + piece.lowerBound, pixels,
+            offset, count, piece.count, columns.count, add, ahead * geometry.outputChannels,
+            following)
         }
       }
       first += count
@@ -144,7 +148,7 @@ extension ConvolutionWeightGradient {
     into sum: UnsafeMutablePointer<Float>
   ) {
     sum.update(repeating: 0, count: geometry.weightCount)
-    let (first, count) = (rows.lowerBound * positionsPerPiece, rows.count * positionsPerPiece)
+    let (first, count) = (rows.lowerBound * positionsPerItem, rows.count * positionsPerItem)
     let isLarge = 4 * batch * geometry.outputPositions * geometry.outputChannels >= Self.largeBytes
     withUnsafePointer(to: window.leaf) {
       loops.depthwiseWeight(

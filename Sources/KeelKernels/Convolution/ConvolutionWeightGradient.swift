@@ -26,8 +26,10 @@ public struct ConvolutionWeightGradient: Sendable {
   /// Slices of the positions, of the grid's lines, or of the strip's blocks.
   private let slices: RowTiles
   /// The positions of what slices count, without a strip.
-  let positionsPerPiece: Int
-  /// Cuts of the runs × panels of a slice into tasks.
+  let positionsPerItem: Int
+  /// Cuts of the channels that are read float by float, where there are few slices, runs and panels.
+  let pieces: RowTiles
+  /// Cuts of the runs × panels × pieces of a slice into tasks.
   private let units: RowTiles
   /// The floats of memory for one worker. Kept, because runs need it and must not allocate.
   private let scratchPerWorker: Int
@@ -110,12 +112,17 @@ public struct ConvolutionWeightGradient: Sendable {
     let wanted = min(8, max(1, rows / max(1, enough)))
     let affordable = max(1, 2_097_152 / geometry.weightCount)
     let lines = rows / geometry.width.output
-    positionsPerPiece = reading == .depthwise && lines >= 4 * wanted ? geometry.width.output : 1
-    let pieces = strip?.blockCount ?? rows / positionsPerPiece
-    let count = min(wanted, affordable, pieces)
-    slices = RowTiles(rows: pieces, target: (pieces + count - 1) / count)
+    positionsPerItem = reading == .depthwise && lines >= 4 * wanted ? geometry.width.output : 1
+    let items = strip?.blockCount ?? rows / positionsPerItem
+    let count = min(wanted, affordable, items)
+    slices = RowTiles(rows: items, target: (items + count - 1) / count)
     let isProduct = reading == .direct || reading == .copied || reading == .turned
-    let parts = isProduct ? taps * panels.count : 1
+    let across = reading == .turned ? inputs : geometry.outputChannelsPerGroup
+    let wantedPieces = max(1, 8 / (slices.count * taps * panels.count))
+    pieces = RowTiles(
+      rows: across,
+      target: isProduct ? max(48, (across + wantedPieces - 1) / wantedPieces) : across)
+    let parts = isProduct ? taps * panels.count * pieces.count : 1
     let tasks = min(parts, max(1, 16 / slices.count))
     units = RowTiles(rows: parts, target: (parts + tasks - 1) / tasks)
     // Chunks of 1×1 kernels stay in L1 and L2, unless larger ones are needed to make little of the sum's
