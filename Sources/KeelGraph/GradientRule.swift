@@ -11,6 +11,9 @@ internal struct GradientRule {
 
   /// The gradients of the operands, nil where not wanted or where there is none.
   func append(to builder: inout GraphBuilder) throws(KeelError) -> [ValueID?] {
+    if case .normalization(let normalization) = node.primitive {
+      return try self.normalization(normalization, in: &builder)
+    }
     guard let dy = results[0] else {
       throw missing("a gradient through its first result only")
     }
@@ -27,8 +30,12 @@ internal struct GradientRule {
     case .linear(let epilogue):
       return try product(
         dy, epilogue, in: &builder, dx: .linearInputGradient, dWeight: .linearWeightGradient)
-    case .normalization(let normalization):
-      return try self.normalization(normalization, dy, in: &builder)
+    case .moments(let partition, let isWeighted):
+      return try moments(partition, isWeighted: isWeighted, dy, in: &builder)
+    case .mixedMoments(let mixture):
+      return try builder.append(
+        .mixedMomentsGradient(mixture), [dy] + x, label: node.label
+      ).map(Optional.some)
     case .activation(let activation):
       let value = activation.gradientOperand == .input ? x[0] : node.outputs[0]
       return [try one(.activationGradient(activation), [dy, value], in: &builder)]
@@ -73,7 +80,8 @@ internal struct GradientRule {
         .parametricReLUGradient, [dy, x[0], x[1]], label: node.label)
       return gradients
     case .dropout: return [try one(node.primitive, [dy, x[1]], in: &builder), nil]
-    case .linearInputGradient, .linearWeightGradient, .normalizationGradient, .runningStatistics,
+    case .normalization, .linearInputGradient, .linearWeightGradient, .normalizationGradient,
+      .runningStatistics, .momentsGradient, .mixedMomentsGradient,
       .activationGradient, .poolingGradient, .softmaxGradient, .logSoftmaxGradient, .lossGradient,
       .arithmeticGradient, .extremeGradient, .parametricReLUGradient:
       throw missing("an operation that has a gradient")
@@ -138,36 +146,6 @@ internal struct GradientRule {
       next += 1
     }
     if epilogue.hasResidual, needed[next] { gradients[next] = g }
-    return gradients
-  }
-
-  private func normalization(
-    _ normalization: Normalization, _ dy: ValueID, in builder: inout GraphBuilder
-  ) throws(KeelError) -> [ValueID?] {
-    let forward = NormalizationOperands(normalization)
-    let backward = NormalizationGradientOperands(normalization)
-    if results.count > 1, results[1] != nil {
-      throw missing("no gradient through the moments")
-    }
-    for index in [forward.mean, forward.variance] {
-      if let index, needed[index] { throw missing("no gradient of given statistics") }
-    }
-    var inputs = [dy, node.inputs[0]]
-    if backward.moments != nil { inputs.append(node.outputs[1]) }
-    for index in [forward.mean, forward.variance, forward.scale, forward.shift] {
-      if let index { inputs.append(node.inputs[index]) }
-    }
-    if backward.output != nil { inputs.append(node.outputs[0]) }
-    let outputs = try builder.append(
-      .normalizationGradient(normalization), inputs, label: node.label)
-    var gradients = [ValueID?](repeating: nil, count: node.inputs.count)
-    gradients[0] = outputs[0]
-    for (operand, result) in [
-      (forward.scale, backward.dScale), (forward.shift, backward.dShift),
-      (forward.residual, backward.dResidual),
-    ] {
-      if let operand, let result { gradients[operand] = outputs[result] }
-    }
     return gradients
   }
 }

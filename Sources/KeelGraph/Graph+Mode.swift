@@ -1,9 +1,9 @@
 import KeelTensor
 
 extension Graph {
-  /// The graph for inference: batch norms that use the statistics of the batch use their running
-  /// statistics instead, dropout is gone, with the input of its seed, and updates are gone, with every
-  /// node that only they needed.
+  /// The graph for inference: norms that share statistics across samples use their running statistics
+  /// instead of the batch's, dropout is gone, with the input of its seed, and updates are gone, with every
+  /// node that only they needed. Norms within samples without running statistics stay as they are.
   ///
   /// A batch norm's running statistics are those that its moments update.
   /// - Throws: `KeelError` of kind `graph` for a batch norm whose moments update nothing, or feed
@@ -18,18 +18,20 @@ extension Graph {
     var editor = GraphEditor(self)
     editor.updates = []
     for (i, node) in nodes.enumerated() {
-      guard case .normalization(var normalization) = node.primitive,
+      guard case .normalization(let normalization) = node.primitive,
         normalization.statistics == .current
       else { continue }
       guard let statistics = running[node.outputs[1]] else {
+        if normalization.partition.isWithinSamples { continue }
         throw KeelError(
           .graph, at: node.label, expected: "running statistics that its moments update",
           found: "none")
       }
-      normalization.statistics = .given
+      let given = try normalization.replacing(statistics: .given, place: node.label)
+      var inputs = node.inputs
+      inputs.insert(contentsOf: statistics, at: NormalizationOperands(given).mean!)
       editor.nodes[i] = Node(
-        primitive: .normalization(normalization),
-        inputs: [node.inputs[0]] + statistics + node.inputs.dropFirst(), outputs: [node.outputs[0]],
+        primitive: .normalization(given), inputs: inputs, outputs: [node.outputs[0]],
         label: node.label)
     }
     editor.removeDropout()
@@ -61,22 +63,26 @@ extension Graph {
     }
     // From the last on, so that nodes put in leave the positions of those before them alone.
     for (i, node) in nodes.enumerated().reversed() {
-      guard case .normalization(var normalization) = node.primitive,
-        normalization.statistics == .given, !frozen.contains(node.label),
-        let mean = editor.weight(node.inputs[1]), let variance = editor.weight(node.inputs[2])
+      guard case .normalization(let given) = node.primitive, given.statistics == .given,
+        !frozen.contains(node.label)
       else { continue }
-      normalization.statistics = .current
-      let channels = type(of: mean.value)
-      let moments = editor.addValue(ValueType([.fixed(MomentsLayout.rows)] + channels.extents))
-      let newMean = editor.addValue(channels)
-      let newVariance = editor.addValue(channels)
+      let at = NormalizationOperands(given)
+      guard let mean = editor.weight(node.inputs[at.mean!]),
+        let variance = editor.weight(node.inputs[at.variance!])
+      else { continue }
+      let current = try given.replacing(statistics: .current, place: node.label)
+      let cells = type(of: mean.value)
+      let moments = editor.addValue(ValueType([.fixed(MomentsLayout.rows)] + cells.extents))
+      let newMean = editor.addValue(cells)
+      let newVariance = editor.addValue(cells)
+      var inputs = node.inputs
+      inputs.removeSubrange(at.mean!...at.variance!)
       editor.nodes[i] = Node(
-        primitive: .normalization(normalization),
-        inputs: [node.inputs[0]] + node.inputs.dropFirst(3), outputs: [node.outputs[0], moments],
+        primitive: .normalization(current), inputs: inputs, outputs: [node.outputs[0], moments],
         label: node.label)
       editor.nodes.insert(
         Node(
-          primitive: .runningStatistics(momentum: momentum),
+          primitive: .runningStatistics(.momentum(momentum)),
           inputs: [moments, mean.value, variance.value], outputs: [newMean, newVariance],
           label: node.label), at: i + 1)
       editor.updates.insert(.init(weight: variance.name, value: newVariance), at: 0)

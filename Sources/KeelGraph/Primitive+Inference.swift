@@ -33,8 +33,13 @@ extension Primitive {
     case .normalization(let normalization): return try check.normalization(normalization)
     case .normalizationGradient(let normalization):
       return try check.normalizationGradient(normalization)
-    case .runningStatistics(let momentum):
-      return try check.runningStatistics(momentum)
+    case .moments(let partition, let isWeighted):
+      return try check.moments(partition, isWeighted: isWeighted)
+    case .momentsGradient(let partition, let isWeighted):
+      return try check.momentsGradient(partition, isWeighted: isWeighted)
+    case .mixedMoments(let mixture): return [try check.mixedMoments(mixture)]
+    case .mixedMomentsGradient(let mixture): return try check.mixedMomentsGradient(mixture)
+    case .runningStatistics(let average): return try check.runningStatistics(average)
     case .activation(let activation):
       try activation.validate(at: place)
       try check.count(1)

@@ -22,15 +22,26 @@ public enum Primitive: Hashable, Sendable {
   /// (x, dy) → dWeight = dyᵀ·x.
   case linearWeightGradient
 
-  /// Statistics `current`: (x, scale?, shift?, residual?) → (y, moments).
-  /// Statistics `given`: (x, mean, variance, scale?, shift?, residual?) → y.
+  /// (x, labels?, moments | mean, variance, scale?, shift?, residual?) → y, and with statistics `current`
+  /// the moments of the cells as a second result. `NormalizationOperands` says where each stands.
   case normalization(Normalization)
-  /// (dy, x, moments | mean, variance, scale?, shift?, y?) → (dx, dScale?, dShift?, dResidual?); y is an
-  /// operand where the epilogue has both a residual and an activation.
+  /// (dy, x, labels?, moments | mean, variance, scale?, shift?, y?) →
+  /// (dx, dScale?, dShift?, dResidual?, dMoments?); y is an operand where the epilogue has both a residual
+  /// and an activation. `NormalizationGradientOperands` says where each stands.
   case normalizationGradient(Normalization)
-  /// (moments, mean, variance) → (mean′, variance′): running ← (1 − momentum)·running + momentum·new,
-  /// with the unbiased variance; momentum is the weight of the new value.
-  case runningStatistics(momentum: Float)
+  /// (x, labels?, weights?) → the moments of the cells of a partition, in the layout of `MomentsLayout`.
+  /// Weights are float32, at least 0, one per sample or per position: n = Σ w, mean = Σ w·x/n, and
+  /// Σ w·(x − mean)².
+  case moments(Partition, isWeighted: Bool)
+  /// (dMoments, x, moments, labels?, weights?) → dx. Weights get no gradient.
+  case momentsGradient(Partition, isWeighted: Bool)
+  /// (moments…, ω?, ω′?) → the moments that they make together.
+  case mixedMoments(MomentsMixture)
+  /// (dMoments, moments…, ω?, ω′?) → the gradient of each operand of the mixture.
+  case mixedMomentsGradient(MomentsMixture)
+  /// (moments, mean, variance) → (mean′, variance′); cumulative, with the number of batches per cell:
+  /// (moments, mean, variance, t) → (mean′, variance′, t′).
+  case runningStatistics(RunningAverage)
 
   /// x → f(x).
   case activation(Activation)
@@ -113,8 +124,13 @@ extension Primitive {
     case .linear(let epilogue): "linear" + Self.suffix(epilogue)
     case .linearInputGradient: "linear input gradient"
     case .linearWeightGradient: "linear weight gradient"
-    case .normalization(let normalization): "batch norm" + Self.suffix(normalization.epilogue)
-    case .normalizationGradient: "batch norm gradient"
+    case .normalization(let normalization):
+      normalization.name + Self.suffix(normalization.epilogue)
+    case .normalizationGradient(let normalization): "\(normalization.name) gradient"
+    case .moments: "moments"
+    case .momentsGradient: "moments gradient"
+    case .mixedMoments(let mixture): "\(mixture.kind.rawValue) moments"
+    case .mixedMomentsGradient(let mixture): "\(mixture.kind.rawValue) moments gradient"
     case .runningStatistics: "running statistics"
     case .activation(let activation): activation.name
     case .activationGradient(let activation): "\(activation.name) gradient"
@@ -169,9 +185,8 @@ extension Primitive {
     case .transposedConvolution(let geometry, _):
       return .transposedConvolution(geometry, epilogue)
     case .linear: return .linear(epilogue)
-    case .normalization(var normalization):
-      normalization.epilogue = epilogue
-      return .normalization(normalization)
+    case .normalization(let normalization):
+      return .normalization(normalization.replacing(epilogue: epilogue))
     default: return nil
     }
   }
@@ -180,8 +195,9 @@ extension Primitive {
   public var resultCount: Int {
     switch self {
     case .normalization(let n): n.statistics == .current ? 2 : 1
-    case .normalizationGradient(let n):
-      1 + (n.hasAffine ? 2 : 0) + (n.epilogue.hasResidual ? 1 : 0)
+    case .normalizationGradient(let n): NormalizationGradientOperands(n).resultCount
+    case .mixedMomentsGradient(let mixture): mixture.operandCount
+    case .runningStatistics(.cumulative): 3
     case .runningStatistics, .parametricReLUGradient, .maxPoolingWithIndices: 2
     case .lossGradient(let loss): loss.gradientCount
     default: 1

@@ -26,7 +26,13 @@ internal struct NodeEvaluation {
     case .normalization(let normalization): return try self.normalization(normalization)
     case .normalizationGradient(let normalization):
       return try normalizationGradient(normalization)
-    case .runningStatistics(let momentum): return try runningStatistics(momentum)
+    case .moments(let partition, let isWeighted):
+      return try moments(partition, isWeighted: isWeighted)
+    case .momentsGradient(let partition, let isWeighted):
+      return try momentsGradient(partition, isWeighted: isWeighted)
+    case .mixedMoments(let mixture): return mixedMoments(mixture)
+    case .mixedMomentsGradient(let mixture): return mixedMomentsGradient(mixture)
+    case .runningStatistics(let average): return try runningStatistics(average)
     case .activation(let activation):
       return [.real(ElementwiseReference.activated(real(0), activation))]
     case .activationGradient(let activation):

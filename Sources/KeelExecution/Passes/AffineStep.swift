@@ -58,6 +58,9 @@ internal struct AffineStep {
     guard normalization.statistics == .given else {
       throw Refusal("it uses the statistics of the batch")
     }
+    guard normalization.isChannelMap else {
+      throw Refusal("it is no map per channel")
+    }
     let at = NormalizationOperands(normalization)
     let numbers = [at.mean, at.variance, at.scale, at.shift].compactMap { $0 }
     guard numbers.allSatisfy({ state.editor.weight(node.inputs[$0]) != nil }) else {

@@ -97,6 +97,9 @@ internal enum ProducerFolding: FoldingRule {
       _ = try WeightedMap(at: producer, state)
       return
     }
+    guard normalization.recovery.extent == .channels else {
+      throw Refusal("the scale of \(node.label) is not one per channel")
+    }
     let at = NormalizationOperands(normalization)
     let operands = [at.scale, at.shift].compactMap { $0.map { node.inputs[$0] } }
     guard operands.allSatisfy({ state.editor.weight($0) != nil }) else {
@@ -158,31 +161,31 @@ internal enum ProducerFolding: FoldingRule {
     _ affine: ChannelAffine, intoNormAt target: Int, _ state: inout FoldingState
   ) {
     var node = state.editor.nodes[target]!
-    guard case .normalization(var normalization) = node.primitive else { return }
+    guard case .normalization(let normalization) = node.primitive else { return }
     let at = NormalizationOperands(normalization)
     func vector(_ value: (Int) -> Double) -> DoubleTensor {
       DoubleTensor(uninitialized: [affine.count]) { out in
         for c in out.indices { out[c] = value(c) }
       }
     }
-    if let scale = at.scale, let shift = at.shift {
-      let old = (state.numbers(node.inputs[scale])!, state.numbers(node.inputs[shift])!)
-      let newScale = vector { old.0[flat: $0] * affine.factors[$0] }
-      let newShift = vector { old.1[flat: $0] * affine.factors[$0] + affine.offsets[$0] }
-      node.inputs[scale] = state.put(newScale, over: node.inputs[scale])
-      node.inputs[shift] = state.put(newShift, over: node.inputs[shift])
-    } else {
-      normalization.recovery = .affine
-      node.primitive = .normalization(normalization)
-      let first = at.variance.map { $0 + 1 } ?? 1
-      for (offset, (name, values)) in [("scale", affine.factors), ("shift", affine.offsets)]
-        .enumerated()
-      {
-        let value = state.addWeight(
-          "\(node.label).\(name)", vector { values[$0] }, like: node.inputs[0])
-        node.inputs.insert(value, at: first + offset)
+    func numbers(_ index: Int?) -> DoubleTensor? {
+      index.map { state.numbers(node.inputs[$0])! }
+    }
+    let (scale, shift) = (numbers(at.scale), numbers(at.shift))
+    let newScale = vector { (scale?[flat: $0] ?? 1) * affine.factors[$0] }
+    let newShift = vector { (shift?[flat: $0] ?? 0) * affine.factors[$0] + affine.offsets[$0] }
+    let to = NormalizationOperands(normalization.replacing(recovery: .affine))
+    for (name, value, from, to) in [
+      ("scale", newScale, at.scale, to.scale!), ("shift", newShift, at.shift, to.shift!),
+    ] {
+      if from != nil {
+        node.inputs[to] = state.put(value, over: node.inputs[to])
+      } else {
+        node.inputs.insert(
+          state.addWeight("\(node.label).\(name)", value, like: node.inputs[0]), at: to)
       }
     }
+    node.primitive = .normalization(normalization.replacing(recovery: .affine))
     state.editor.nodes[target] = node
   }
 

@@ -76,7 +76,7 @@ public struct BatchNorm: Layer {
       let results = trace.apply(.normalization(normalization), operands, label: place)
       if usesBatch {
         let updated = trace.apply(
-          .runningStatistics(momentum: momentum), [results[1]] + running, label: place)
+          .runningStatistics(.momentum(momentum)), [results[1]] + running, label: place)
         trace.update(runningMean, updated[0])
         trace.update(runningVariance, updated[1])
       }
