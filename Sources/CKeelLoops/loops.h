@@ -43,191 +43,6 @@ static void add(float *y, const float *a, const float *b, long channels) {
 #undef BODY
 }
 
-static void moments(const float *x, long rows, long channels, const float *pivot, float *sum,
-                    float *square) {
-  enum { BLOCK = 4 }; /* eight independent sums hide the latency of an addition */
-  long c = 0;
-  for (; c + BLOCK * KEEL_WIDTH <= channels; c += BLOCK * KEEL_WIDTH) {
-    Vector p[BLOCK], s[BLOCK], q[BLOCK];
-    for (int b = 0; b < BLOCK; b++) {
-      p[b] = load(pivot + c + b * KEEL_WIDTH);
-      s[b] = q[b] = splat(0);
-    }
-    for (long r = 0; r < rows; r++) {
-      const float *row = x + r * channels + c;
-      for (int b = 0; b < BLOCK; b++) {
-        Vector d = load(row + b * KEEL_WIDTH) - p[b];
-        s[b] += d;
-        q[b] += d * d;
-      }
-    }
-    for (int b = 0; b < BLOCK; b++) {
-      store(sum + c + b * KEEL_WIDTH, s[b]);
-      store(square + c + b * KEEL_WIDTH, q[b]);
-    }
-  }
-#define BODY(T)                                                  \
-  T p = LOAD(T, pivot + c);                                      \
-  T s0 = SPLAT(T, 0), q0 = SPLAT(T, 0), s1 = s0, q1 = q0;        \
-  long r = 0;                                                    \
-  for (; r + 2 <= rows; r += 2) {                                \
-    T d0 = LOAD(T, x + r * channels + c) - p;                    \
-    T d1 = LOAD(T, x + (r + 1) * channels + c) - p;              \
-    s0 += d0;                                                    \
-    q0 += d0 * d0;                                               \
-    s1 += d1;                                                    \
-    q1 += d1 * d1;                                               \
-  }                                                              \
-  if (r < rows) {                                                \
-    T d = LOAD(T, x + r * channels + c) - p;                     \
-    s0 += d;                                                     \
-    q0 += d * d;                                                 \
-  }                                                              \
-  STORE(T, sum + c, s0 + s1);                                    \
-  STORE(T, square + c, q0 + q1);
-  CHANNELS(BODY)
-#undef BODY
-}
-
-/* With offsets from the pivot p: the rows' mean is p + s/n, their deviations q − s²/n; merging adds
-   δ²·n·m/(n + m) for the distance δ of the two means. The compiler makes vectors of this. */
-static void mergeMoments(double *restrict mean, double *restrict deviations, double before,
-                         float *restrict pivot, const float *restrict sum,
-                         const float *restrict square, double count, long channels) {
-  const double total = before + count, inverse = 1 / count;
-  const double weight = count / total, cross = before * count / total;
-  for (long c = 0; c < channels; c++) {
-    double s = sum[c];
-    double offset = s * inverse;
-    double own = square[c] - s * offset;
-    double distance = pivot[c] + offset - mean[c];
-    double merged = before > 0 ? mean[c] + distance * weight : pivot[c] + offset;
-    double both = before > 0 ? deviations[c] + own + distance * distance * cross : own;
-    mean[c] = merged;
-    deviations[c] = both < 0 ? 0 : both;
-    pivot[c] = (float)merged;
-  }
-}
-
-static void accumulate(double *restrict to, const float *restrict from, long channels) {
-  for (long c = 0; c < channels; c++) to[c] += from[c];
-}
-
-INLINE void normalizeRow(float *y, const float *x, long channels, const float *pivot,
-                         const float *scale, const float *shift, const float *residual, int relu) {
-  long c = 0;
-#define BODY(T)                                                                            \
-  T v = LOAD(T, scale + c) * (LOAD(T, x + c) - LOAD(T, pivot + c)) + LOAD(T, shift + c);   \
-  if (residual) v += LOAD(T, residual + c);                                                \
-  if (relu) v = POSITIVE(T, v);                                                            \
-  STORE(T, y + c, v);
-  CHANNELS(BODY)
-#undef BODY
-}
-
-static void normalize(float *y, const float *x, long rows, long channels, const float *pivot,
-                      const float *scale, const float *shift, const float *residual, int relu) {
-  for (long r = 0; r < rows; r++) {
-    float *to = y + r * channels;
-    const float *from = x + r * channels;
-    if (residual) {
-      const float *more = residual + r * channels;
-      if (relu) normalizeRow(to, from, channels, pivot, scale, shift, more, 1);
-      else normalizeRow(to, from, channels, pivot, scale, shift, more, 0);
-    } else {
-      if (relu) normalizeRow(to, from, channels, pivot, scale, shift, 0, 1);
-      else normalizeRow(to, from, channels, pivot, scale, shift, 0, 0);
-    }
-  }
-}
-
-/* dy where the activation was active. The recomputed output is the same expression as in
-   normalizeRow, so that both agree to the last bit. `k` and `t` are scale and shift. */
-#define ACTIVE(T, mask, dy, d, y, k, t)                                             \
-  ((mask) == KEEL_MASK_OUTPUT      ? ((LOAD(T, y) > SPLAT(T, 0)) ? (dy) : SPLAT(T, 0)) \
-   : (mask) == KEEL_MASK_RECOMPUTE ? (((k) * (d) + (t) > SPLAT(T, 0)) ? (dy) : SPLAT(T, 0)) \
-                                   : (dy))
-#define SCALE_SHIFT(T, at)                                                            \
-  T k = mask == KEEL_MASK_RECOMPUTE ? LOAD(T, scale + (at)) : SPLAT(T, 0);            \
-  T t = mask == KEEL_MASK_RECOMPUTE ? LOAD(T, shift + (at)) : SPLAT(T, 0);
-
-INLINE void reduceChannels(int mask, const float *dy, const float *x, const float *y, long rows,
-                           long channels, const float *pivot, const float *scale,
-                           const float *shift, float *sum, float *product) {
-  long c = 0;
-#define BODY(T)                                                                       \
-  T p = LOAD(T, pivot + c), s0 = SPLAT(T, 0), q0 = s0, s1 = s0, q1 = s0;              \
-  SCALE_SHIFT(T, c)                                                                   \
-  long r = 0;                                                                         \
-  for (; r + 2 <= rows; r += 2) {                                                     \
-    long at = r * channels + c, next = at + channels;                                 \
-    T d0 = LOAD(T, x + at) - p, d1 = LOAD(T, x + next) - p;                           \
-    T dy0 = LOAD(T, dy + at), dy1 = LOAD(T, dy + next);                               \
-    T g0 = ACTIVE(T, mask, dy0, d0, y + at, k, t);                                    \
-    T g1 = ACTIVE(T, mask, dy1, d1, y + next, k, t);                                  \
-    s0 += g0;                                                                         \
-    q0 += g0 * d0;                                                                    \
-    s1 += g1;                                                                         \
-    q1 += g1 * d1;                                                                    \
-  }                                                                                   \
-  if (r < rows) {                                                                     \
-    long at = r * channels + c;                                                       \
-    T d = LOAD(T, x + at) - p, dy0 = LOAD(T, dy + at);                                \
-    T g = ACTIVE(T, mask, dy0, d, y + at, k, t);                                      \
-    s0 += g;                                                                          \
-    q0 += g * d;                                                                      \
-  }                                                                                   \
-  STORE(T, sum + c, s0 + s1);                                                         \
-  STORE(T, product + c, q0 + q1);
-  CHANNELS(BODY)
-#undef BODY
-}
-
-static void normalizeReduce(const float *dy, const float *x, const float *y, long rows,
-                            long channels, const float *pivot, const float *scale,
-                            const float *shift, int mask, float *sum, float *product) {
-  if (mask == KEEL_MASK_OUTPUT)
-    reduceChannels(KEEL_MASK_OUTPUT, dy, x, y, rows, channels, pivot, scale, shift, sum, product);
-  else if (mask == KEEL_MASK_RECOMPUTE)
-    reduceChannels(KEEL_MASK_RECOMPUTE, dy, x, y, rows, channels, pivot, scale, shift, sum,
-                   product);
-  else
-    reduceChannels(KEEL_MASK_NONE, dy, x, y, rows, channels, pivot, scale, shift, sum, product);
-}
-
-INLINE void gradientRow(int mask, float *dx, float *dResidual, const float *dy, const float *x,
-                        const float *y, long channels, const float *pivot, const float *scale,
-                        const float *shift, const float *a, const float *b, const float *shifts) {
-  long c = 0;
-#define BODY(T)                                                                       \
-  T d = LOAD(T, x + c) - LOAD(T, pivot + c), dy0 = LOAD(T, dy + c);                   \
-  SCALE_SHIFT(T, c)                                                                   \
-  T g = ACTIVE(T, mask, dy0, d, y + c, k, t);                                         \
-  if (dResidual) STORE(T, dResidual + c, g);                                          \
-  STORE(T, dx + c, LOAD(T, a + c) * g + (LOAD(T, b + c) * d + LOAD(T, shifts + c)));
-  CHANNELS(BODY)
-#undef BODY
-}
-
-static void normalizeGradient(float *dx, float *dResidual, const float *dy, const float *x,
-                              const float *y, long rows, long channels, const float *pivot,
-                              const float *scale, const float *shift, int mask, const float *a,
-                              const float *b, const float *c) {
-  for (long r = 0; r < rows; r++) {
-    long at = r * channels;
-    float *more = dResidual ? dResidual + at : 0;
-    if (mask == KEEL_MASK_OUTPUT)
-      gradientRow(KEEL_MASK_OUTPUT, dx + at, more, dy + at, x + at, y + at, channels, pivot, scale,
-                  shift, a, b, c);
-    else if (mask == KEEL_MASK_RECOMPUTE)
-      gradientRow(KEEL_MASK_RECOMPUTE, dx + at, more, dy + at, x + at, 0, channels, pivot, scale,
-                  shift, a, b, c);
-    else
-      gradientRow(KEEL_MASK_NONE, dx + at, more, dy + at, x + at, 0, channels, pivot, scale, shift,
-                  a, b, c);
-  }
-}
-
 /* `rows` rows of a product; the compiler unrolls the inner loops, because `rows` is a constant where this
    is called. Four rows of two vectors are eight sums, which hide the latency of a multiply-add. */
 INLINE void productRows(const int rows, float *y, long yStride, const float *a, long aStride,
@@ -297,6 +112,8 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 #undef BODY
 }
 
+#include "normalization.h"
+#include "normalizedrows.h"
 #include "optimizers.h"
 #include "activations.h"
 #include "elementwise.h"
@@ -335,9 +152,14 @@ const KeelLoops KEEL_TABLE = {
     .moments = moments,
     .mergeMoments = mergeMoments,
     .accumulate = accumulate,
+    .cellMaps = cellMaps,
+    .cellAdjoints = cellAdjoints,
     .normalize = normalize,
     .normalizeReduce = normalizeReduce,
     .normalizeGradient = normalizeGradient,
+    .affineGradient = affineGradient,
+    .normalizeRows = normalizeRows,
+    .normalizeRowsGradient = normalizeRowsGradient,
     .gather = gather,
     .locate = locate,
     .windowProduct = windowProduct,

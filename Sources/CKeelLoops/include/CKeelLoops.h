@@ -46,10 +46,44 @@ typedef struct KeelPool {
   int tiles;          /* every pixel lies in exactly one window */
 } KeelPool;
 
+/* What statistics do to elements: z = (x − c)/s. The divisor's root r is that of the population variance, of
+   the unbiased one, of the mean square, or of the sum of squares. */
+enum KeelDivisor {
+  KEEL_NO_DIVISOR = 0,
+  KEEL_DEVIATION = 1,
+  KEEL_SAMPLE_DEVIATION = 2,
+  KEEL_ROOT_MEAN_SQUARE = 3,
+  KEEL_NORM = 4
+};
+enum KeelEpsilon {
+  KEEL_EPSILON_INSIDE = 0, /* s = √(r² + ε) */
+  KEEL_EPSILON_BESIDE = 1, /* s = r + ε */
+  KEEL_EPSILON_FLOOR = 2   /* s = max(r, ε) */
+};
+typedef struct KeelOperation {
+  int centers; /* whether c is the mean, else 0 */
+  int divisor, placement;
+  float epsilon;
+} KeelOperation;
+
+/* The moments of cells: number of elements, mean as a rounded float and the rest, Σ(x − mean)². Null counts
+   are 1, null rests 0. */
+typedef struct KeelMoments {
+  const float *count, *mean, *rest, *deviations;
+} KeelMoments;
+
+/* z = scale·(x − pivot) + shift per channel; with rowScale and rowShift not null v = rowScale·z + rowShift,
+   which advance by their strides with each row, else v = z. */
+typedef struct KeelMap {
+  const float *pivot, *scale, *shift;
+  const float *rowScale, *rowShift;
+  long scaleStride, shiftStride;
+} KeelMap;
+
 /* How a backward pass knows where the activation was active. */
 enum KeelMask {
   KEEL_MASK_NONE = 0,      /* there was no activation */
-  KEEL_MASK_RECOMPUTE = 1, /* active where scale·(x − pivot) + shift > 0 */
+  KEEL_MASK_RECOMPUTE = 1, /* active where v > 0 */
   KEEL_MASK_OUTPUT = 2     /* active where the saved output > 0 */
 };
 
@@ -210,18 +244,42 @@ typedef struct KeelLoops {
                        const float *sum, const float *square, double count, long channels);
   /* to[c] += from[c] */
   void (*accumulate)(double *to, const float *from, long channels);
-  /* y = act(scale·(x − pivot) + shift + residual); residual may be null */
-  void (*normalize)(float *y, const float *x, long rows, long channels, const float *pivot,
-                    const float *scale, const float *shift, const float *residual, int relu);
-  /* With g = dy where active, else 0: sum[c] = Σ g, product[c] = Σ g·(x − pivot[c]) */
-  void (*normalizeReduce)(const float *dy, const float *x, const float *y, long rows, long channels,
-                          const float *pivot, const float *scale, const float *shift, int mask,
-                          float *sum, float *product);
-  /* dx = a·g + b·(x − pivot) + c; where dResidual is not null, dResidual = g */
-  void (*normalizeGradient)(float *dx, float *dResidual, const float *dy, const float *x,
-                            const float *y, long rows, long channels, const float *pivot,
-                            const float *scale, const float *shift, int mask, const float *a,
-                            const float *b, const float *c);
+  /* For each of `cells` cells from `first` on: z = inverse·(x − pivot) + offset. */
+  void (*cellMaps)(const KeelOperation *op, const KeelMoments *moments, long first, long cells,
+                   float *pivot, double *inverse, double *offset);
+  /* For each of these cells, from sum = Σ g and product = Σ g·(x − pivot), with g the gradient of z: the
+     gradients of its mean, and of Σ(x − mean)². */
+  void (*cellAdjoints)(const KeelOperation *op, const KeelMoments *moments, long first, long cells,
+                       const double *sum, const double *product, double *dMean,
+                       double *dDeviations);
+  /* y = act(v + residual), v of the map; residual may be null */
+  void (*normalize)(const KeelMap *map, float *y, const float *x, long rows, long channels,
+                    const float *residual, int relu);
+  /* With g = dy where active, else 0, times rowScale if there is one: sum[c] = Σ g,
+     product[c] = Σ g·(x − pivot[c]) */
+  void (*normalizeReduce)(const KeelMap *map, const float *dy, const float *x, const float *y,
+                          long rows, long channels, int mask, float *sum, float *product);
+  /* dx = a·g + b·(x − pivot) + c, with that g; dResidual, where not null, is g without rowScale */
+  void (*normalizeGradient)(const KeelMap *map, float *dx, float *dResidual, const float *dy,
+                            const float *x, const float *y, long rows, long channels, int mask,
+                            const float *a, const float *b, const float *c);
+  /* dScale += g·z, dShift += g, g without rowScale; each advances by its stride of the map with each row.
+     rowScale and rowShift are not null. */
+  void (*affineGradient)(const KeelMap *map, float *dScale, float *dShift, const float *dy,
+                         const float *x, const float *y, long rows, long channels, int mask);
+  /* Cells of `group` neighbouring channels of one row: y = act(rowScale·z + rowShift + residual), with z of
+     the operation; the map's rowScale and rowShift may be null, the rest of it is not read. Writes the
+     moments of each cell. */
+  void (*normalizeRows)(const KeelOperation *op, const KeelMap *map, float *y, const float *x,
+                        long rows, long channels, long group, const float *residual, int relu,
+                        float *count, float *mean, float *rest, float *deviations);
+  /* Its gradients, from moments of cells from `firstCell` on: dx, dResidual (or null), and where not null
+     dScale += g·z, dShift += g, which advance as in affineGradient. `kept` has room for a group. */
+  void (*normalizeRowsGradient)(const KeelOperation *op, const KeelMap *map, float *dx,
+                                float *dResidual, const float *dy, const float *x, const float *y,
+                                long rows, long channels, long group, int mask,
+                                const KeelMoments *moments, long firstCell, float *dScale,
+                                float *dShift, float *kept);
 
   /* columns[p·stride ...] = the window of grid position first + p, runs one after another */
   void (*gather)(float *columns, long stride, const float *source, const KeelWindow *window,

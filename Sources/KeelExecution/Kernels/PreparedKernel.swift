@@ -115,8 +115,16 @@ package struct KernelRequest {
     case .normalization(let normalization): return try NormalizationStep(self, normalization)
     case .normalizationGradient(let normalization):
       return try NormalizationGradientStep(self, normalization)
-    case .runningStatistics(let momentum):
-      return RunningStatisticsStep(channels: inputs[1].elementCount, momentum: momentum)
+    case .moments(let partition, let isWeighted):
+      return MomentsStep(self, partition, isWeighted: isWeighted)
+    case .momentsGradient(let partition, let isWeighted):
+      return MomentsGradientStep(self, partition, isWeighted: isWeighted)
+    case .mixedMoments(let mixture):
+      return MixedMomentsStep(kernel: mixtureKernel(mixture, from: 0), mixture: mixture)
+    case .mixedMomentsGradient(let mixture):
+      return MixedMomentsGradientStep(kernel: mixtureKernel(mixture, from: 1), mixture: mixture)
+    case .runningStatistics(let average):
+      return RunningStatisticsStep(cells: inputs[1].elementCount, average: average)
     case .activation(let activation):
       return ActivationStep(activation: activation, count: inputs[0].elementCount)
     case .activationGradient(let activation):
@@ -168,6 +176,13 @@ package struct KernelRequest {
       return DropoutStep(
         kernel: DropoutKernel(dropout, inputs[0]), parallelism: parallelism)
     }
+  }
+
+  private func mixtureKernel(_ mixture: MomentsMixture, from first: Int) -> MomentsMixtureKernel {
+    let operands = inputs[first...]
+    return MomentsMixtureKernel(
+      mixture, tables: Array(operands.prefix(mixture.count)),
+      weights: Array(operands.dropFirst(mixture.count)))
   }
 
   private func softmaxKernel(isLog: Bool) -> SoftmaxKernel {

@@ -47,16 +47,14 @@ internal struct RowReduction: Hashable, Sendable {
 
   /// Calls a closure with each chunk of a task.
   func forEachChunk(
-    of task: Int, firstRows: Int = Self.chunkRows, _ body: (_ first: Int, _ count: Int) -> Void
+    of task: Int, _ body: (_ first: Int, _ count: Int) -> Void
   ) {
     let range = tasks[task]
     var first = range.lowerBound
-    var size = firstRows
     while first < range.upperBound {
-      let count = min(size, range.upperBound - first)
+      let count = min(Self.chunkRows, range.upperBound - first)
       body(first, count)
       first += count
-      size = Self.chunkRows
     }
   }
 

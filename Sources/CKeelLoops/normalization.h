@@ -1,0 +1,343 @@
+/* Moments of rows × channels, what a normalization makes of them, and its passes. Part of loops.h.
+
+   z = scale·(x − pivot) + shift, with one scale, shift and pivot per channel of the rows of a call; where
+   rows have scales of their own, v = rowScale·z + rowShift, else v = z. */
+
+static void moments(const float *x, long rows, long channels, const float *pivot, float *sum,
+                    float *square) {
+  enum { BLOCK = 4 }; /* eight independent sums hide the latency of an addition */
+  long c = 0;
+  for (; c + BLOCK * KEEL_WIDTH <= channels; c += BLOCK * KEEL_WIDTH) {
+    Vector p[BLOCK], s[BLOCK], q[BLOCK];
+    for (int b = 0; b < BLOCK; b++) {
+      p[b] = load(pivot + c + b * KEEL_WIDTH);
+      s[b] = q[b] = splat(0);
+    }
+    for (long r = 0; r < rows; r++) {
+      const float *row = x + r * channels + c;
+      for (int b = 0; b < BLOCK; b++) {
+        Vector d = load(row + b * KEEL_WIDTH) - p[b];
+        s[b] += d;
+        q[b] += d * d;
+      }
+    }
+    for (int b = 0; b < BLOCK; b++) {
+      store(sum + c + b * KEEL_WIDTH, s[b]);
+      store(square + c + b * KEEL_WIDTH, q[b]);
+    }
+  }
+#define BODY(T)                                                  \
+  T p = LOAD(T, pivot + c);                                      \
+  T s0 = SPLAT(T, 0), q0 = SPLAT(T, 0), s1 = s0, q1 = q0;        \
+  long r = 0;                                                    \
+  for (; r + 2 <= rows; r += 2) {                                \
+    T d0 = LOAD(T, x + r * channels + c) - p;                    \
+    T d1 = LOAD(T, x + (r + 1) * channels + c) - p;              \
+    s0 += d0;                                                    \
+    q0 += d0 * d0;                                               \
+    s1 += d1;                                                    \
+    q1 += d1 * d1;                                               \
+  }                                                              \
+  if (r < rows) {                                                \
+    T d = LOAD(T, x + r * channels + c) - p;                     \
+    s0 += d;                                                     \
+    q0 += d * d;                                                 \
+  }                                                              \
+  STORE(T, sum + c, s0 + s1);                                    \
+  STORE(T, square + c, q0 + q1);
+  CHANNELS(BODY)
+#undef BODY
+}
+
+/* With offsets from the pivot p: the rows' mean is p + s/n, their deviations q − s²/n; merging adds
+   δ²·n·m/(n + m) for the distance δ of the two means. The compiler makes vectors of this. */
+static void mergeMoments(double *restrict mean, double *restrict deviations, double before,
+                         float *restrict pivot, const float *restrict sum,
+                         const float *restrict square, double count, long channels) {
+  const double total = before + count, inverse = 1 / count;
+  const double weight = count / total, cross = before * count / total;
+  for (long c = 0; c < channels; c++) {
+    double s = sum[c];
+    double offset = s * inverse;
+    double own = square[c] - s * offset;
+    double distance = pivot[c] + offset - mean[c];
+    double merged = before > 0 ? mean[c] + distance * weight : pivot[c] + offset;
+    double both = before > 0 ? deviations[c] + own + distance * distance * cross : own;
+    mean[c] = merged;
+    deviations[c] = both < 0 ? 0 : both;
+    pivot[c] = (float)merged;
+  }
+}
+
+static void accumulate(double *restrict to, const float *restrict from, long channels) {
+  for (long c = 0; c < channels; c++) to[c] += from[c];
+}
+
+/* r² of an operation, from a cell's moments. */
+INLINE double cellSquare(const KeelOperation *op, double count, double mean, double deviations) {
+  switch (op->divisor) {
+    case KEEL_DEVIATION: return deviations / count;
+    case KEEL_SAMPLE_DEVIATION: return deviations / (count - 1);
+    case KEEL_ROOT_MEAN_SQUARE: return deviations / count + mean * mean;
+    case KEEL_NORM: return deviations + count * mean * mean;
+    default: return 1;
+  }
+}
+
+/* What elements are divided by. */
+INLINE double cellDivisor(const KeelOperation *op, double square) {
+  if (op->divisor == KEEL_NO_DIVISOR) return 1;
+  const double epsilon = op->epsilon;
+  switch (op->placement) {
+    case KEEL_EPSILON_INSIDE: return __builtin_sqrt(square + epsilon);
+    case KEEL_EPSILON_BESIDE: return __builtin_sqrt(square) + epsilon;
+    default: {
+      double root = __builtin_sqrt(square);
+      return root < epsilon ? epsilon : root;
+    }
+  }
+}
+
+/* The derivative of the divisor by r². */
+INLINE double cellSlope(const KeelOperation *op, double square) {
+  if (op->divisor == KEEL_NO_DIVISOR) return 0;
+  const double epsilon = op->epsilon, root = __builtin_sqrt(square);
+  switch (op->placement) {
+    case KEEL_EPSILON_INSIDE: return 0.5 / __builtin_sqrt(square + epsilon);
+    case KEEL_EPSILON_BESIDE: return root <= 0 ? 0 : 0.5 / root;
+    default: return root <= epsilon ? 0 : 0.5 / root;
+  }
+}
+
+/* z = inverse·(x − pivot) + offset of one cell. */
+typedef struct {
+  float pivot;
+  double inverse, offset;
+} CellMap;
+
+INLINE CellMap cellMap(const KeelOperation *op, double count, float mean, double rest,
+                       double deviations) {
+  double square = cellSquare(op, count, mean + rest, deviations);
+  CellMap map;
+  map.inverse = count > 0 ? 1 / cellDivisor(op, square) : 0;
+  /* A root of squares has no mean to subtract, and 0 as the pivot saves a rounding. */
+  map.pivot = op->divisor == KEEL_ROOT_MEAN_SQUARE || op->divisor == KEEL_NORM ? 0 : mean;
+  map.offset = op->centers ? -rest * map.inverse
+               : map.pivot == 0 ? 0 : (double)map.pivot * map.inverse;
+  return map;
+}
+
+/* The gradients of mean and Σ(x − mean)² of one cell, from sum = Σ g and product = Σ g·(x − pivot). */
+typedef struct {
+  double mean, deviations;
+} CellAdjoint;
+
+INLINE CellAdjoint cellAdjoint(const KeelOperation *op, double count, float mean, double rest,
+                               double deviations, const CellMap *map, double sum,
+                               double product) {
+  CellAdjoint d = {0, 0};
+  if (count <= 0) return d;
+  double m = mean + rest, square = cellSquare(op, count, m, deviations);
+  double zProduct = map->inverse * product + map->offset * sum; /* Σ g·z */
+  double dSquare = -zProduct * map->inverse * cellSlope(op, square);
+  if (op->centers) d.mean = -sum * map->inverse;
+  switch (op->divisor) {
+    case KEEL_DEVIATION: d.deviations = dSquare / count; break;
+    case KEEL_SAMPLE_DEVIATION: d.deviations = dSquare / (count - 1); break;
+    case KEEL_ROOT_MEAN_SQUARE:
+      d.deviations = dSquare / count;
+      d.mean += 2 * dSquare * m;
+      break;
+    case KEEL_NORM:
+      d.deviations = dSquare;
+      d.mean += 2 * dSquare * m * count;
+      break;
+    default: break;
+  }
+  return d;
+}
+
+static void cellMaps(const KeelOperation *op, const KeelMoments *moments, long first, long cells,
+                     float *pivot, double *inverse, double *offset) {
+  const KeelOperation local = *op; /* so that the compiler may keep it in registers */
+  for (long i = 0; i < cells; i++) {
+    long at = first + i;
+    CellMap map = cellMap(&local, moments->count ? moments->count[at] : 1, moments->mean[at],
+                          moments->rest ? moments->rest[at] : 0, moments->deviations[at]);
+    pivot[i] = map.pivot;
+    inverse[i] = map.inverse;
+    offset[i] = map.offset;
+  }
+}
+
+static void cellAdjoints(const KeelOperation *op, const KeelMoments *moments, long first,
+                         long cells, const double *sum, const double *product, double *dMean,
+                         double *dDeviations) {
+  const KeelOperation local = *op;
+  for (long i = 0; i < cells; i++) {
+    long at = first + i;
+    double count = moments->count ? moments->count[at] : 1;
+    double rest = moments->rest ? moments->rest[at] : 0;
+    CellMap map = cellMap(&local, count, moments->mean[at], rest, moments->deviations[at]);
+    CellAdjoint d = cellAdjoint(&local, count, moments->mean[at], rest, moments->deviations[at],
+                                &map, sum[i], product[i]);
+    dMean[i] = d.mean;
+    dDeviations[i] = d.deviations;
+  }
+}
+
+/* v for the channels at c; `d` is x − pivot. The same expression wherever v is needed, so that forward and
+   backward passes agree to the last bit on what is active. */
+#define VALUE(T, d)                                                               \
+  (rows_ ? LOAD(T, rowScale + c) * (LOAD(T, scale + c) * (d) + LOAD(T, shift + c)) \
+               + LOAD(T, rowShift + c)                                             \
+         : LOAD(T, scale + c) * (d) + LOAD(T, shift + c))
+
+INLINE void normalizeRow(const int rows_, const int relu, float *y, const float *x, long channels,
+                         const float *pivot, const float *scale, const float *shift,
+                         const float *rowScale, const float *rowShift, const float *residual) {
+  long c = 0;
+#define BODY(T)                                   \
+  T d = LOAD(T, x + c) - LOAD(T, pivot + c);      \
+  T v = VALUE(T, d);                              \
+  if (residual) v += LOAD(T, residual + c);       \
+  if (relu) v = POSITIVE(T, v);                   \
+  STORE(T, y + c, v);
+  CHANNELS(BODY)
+#undef BODY
+}
+
+static void normalize(const KeelMap *map, float *y, const float *x, long rows, long channels,
+                      const float *residual, int relu) {
+  const float *pivot = map->pivot, *scale = map->scale, *shift = map->shift;
+#define ROWS(HAS, RELU, RESIDUAL)                                                           \
+  for (long r = 0; r < rows; r++)                                                           \
+    normalizeRow(HAS, RELU, y + r * channels, x + r * channels, channels, pivot, scale, shift, \
+                 HAS ? map->rowScale + r * map->scaleStride : 0,                              \
+                 HAS ? map->rowShift + r * map->shiftStride : 0,                              \
+                 RESIDUAL ? residual + r * channels : 0);
+  if (map->rowScale) {
+    if (residual) { if (relu) { ROWS(1, 1, 1) } else { ROWS(1, 0, 1) } }
+    else { if (relu) { ROWS(1, 1, 0) } else { ROWS(1, 0, 0) } }
+  } else {
+    if (residual) { if (relu) { ROWS(0, 1, 1) } else { ROWS(0, 0, 1) } }
+    else { if (relu) { ROWS(0, 1, 0) } else { ROWS(0, 0, 0) } }
+  }
+#undef ROWS
+}
+
+/* dy where the activation was active. */
+#define ACTIVE(T, dy, d, y)                                                    \
+  (mask == KEEL_MASK_OUTPUT      ? ((LOAD(T, y) > SPLAT(T, 0)) ? (dy) : SPLAT(T, 0)) \
+   : mask == KEEL_MASK_RECOMPUTE ? ((VALUE(T, d) > SPLAT(T, 0)) ? (dy) : SPLAT(T, 0)) \
+                                 : (dy))
+
+/* Calls BODY(rows_, mask) with both known when it is compiled. */
+#define EACH_FORM(BODY)                                            \
+  if (map->rowScale) {                                             \
+    if (mask_ == KEEL_MASK_OUTPUT) { BODY(1, KEEL_MASK_OUTPUT); }          \
+    else if (mask_ == KEEL_MASK_RECOMPUTE) { BODY(1, KEEL_MASK_RECOMPUTE); } \
+    else { BODY(1, KEEL_MASK_NONE); }                              \
+  } else {                                                         \
+    if (mask_ == KEEL_MASK_OUTPUT) { BODY(0, KEEL_MASK_OUTPUT); }          \
+    else if (mask_ == KEEL_MASK_RECOMPUTE) { BODY(0, KEEL_MASK_RECOMPUTE); } \
+    else { BODY(0, KEEL_MASK_NONE); }                              \
+  }
+
+INLINE void reduceChannels(const int rows_, const int mask, const KeelMap *map, const float *dy,
+                           const float *x, const float *y, long rows, long channels, float *sum,
+                           float *product) {
+  const float *pivot = map->pivot, *scale = map->scale, *shift = map->shift;
+  long c = 0;
+#define STEP(T, r, S, Q)                                               \
+  {                                                                    \
+    const float *rowScale = rows_ ? map->rowScale + (r) * map->scaleStride : 0;  \
+    const float *rowShift = rows_ ? map->rowShift + (r) * map->shiftStride : 0;  \
+    long at = (r) * channels + c;                                      \
+    T d = LOAD(T, x + at) - p, dy0 = LOAD(T, dy + at);                 \
+    T g = ACTIVE(T, dy0, d, y + at);                                   \
+    if (rows_) g *= LOAD(T, rowScale + c);                             \
+    S += g;                                                            \
+    Q += g * d;                                                        \
+  }
+#define BODY(T)                                                                     \
+  T p = LOAD(T, pivot + c), s0 = SPLAT(T, 0), q0 = s0, s1 = s0, q1 = s0;            \
+  long r = 0;                                                                       \
+  for (; r + 2 <= rows; r += 2) { STEP(T, r, s0, q0) STEP(T, r + 1, s1, q1) }       \
+  if (r < rows) STEP(T, r, s0, q0)                                                  \
+  STORE(T, sum + c, s0 + s1);                                                       \
+  STORE(T, product + c, q0 + q1);
+  CHANNELS(BODY)
+#undef BODY
+#undef STEP
+}
+
+static void normalizeReduce(const KeelMap *map, const float *dy, const float *x, const float *y,
+                            long rows, long channels, int mask_, float *sum, float *product) {
+#define FORM(ROWS, MASK) \
+  reduceChannels(ROWS, MASK, map, dy, x, y, rows, channels, sum, product)
+  EACH_FORM(FORM)
+#undef FORM
+}
+
+INLINE void gradientRow(const int rows_, const int mask, float *dx, float *dResidual,
+                        const float *dy, const float *x, const float *y, long channels,
+                        const float *pivot, const float *scale, const float *shift,
+                        const float *rowScale, const float *rowShift, const float *a,
+                        const float *b, const float *offset) {
+  long c = 0;
+#define BODY(T)                                                                        \
+  T d = LOAD(T, x + c) - LOAD(T, pivot + c), dy0 = LOAD(T, dy + c);                    \
+  T g = ACTIVE(T, dy0, d, y + c);                                                      \
+  if (dResidual) STORE(T, dResidual + c, g);                                           \
+  if (rows_) g *= LOAD(T, rowScale + c);                                               \
+  STORE(T, dx + c, LOAD(T, a + c) * g + (LOAD(T, b + c) * d + LOAD(T, offset + c)));
+  CHANNELS(BODY)
+#undef BODY
+}
+
+static void normalizeGradient(const KeelMap *map, float *dx, float *dResidual, const float *dy,
+                              const float *x, const float *y, long rows, long channels, int mask_,
+                              const float *a, const float *b, const float *c) {
+#define FORM(ROWS, MASK)                                                                       \
+  for (long r = 0; r < rows; r++) {                                                            \
+    long at = r * channels;                                                                    \
+    gradientRow(ROWS, MASK, dx + at, dResidual ? dResidual + at : 0, dy + at, x + at,          \
+                MASK == KEEL_MASK_OUTPUT ? y + at : 0, channels, map->pivot, map->scale,       \
+                map->shift, ROWS ? map->rowScale + r * map->scaleStride : 0,                     \
+                ROWS ? map->rowShift + r * map->shiftStride : 0, a, b, c);                       \
+  }
+  EACH_FORM(FORM)
+#undef FORM
+}
+
+INLINE void affineRow(const int mask, float *dScale, float *dShift, const float *dy,
+                      const float *x, const float *y, long channels, const float *pivot,
+                      const float *scale, const float *shift, const float *rowScale,
+                      const float *rowShift) {
+  enum { rows_ = 1 };
+  long c = 0;
+#define BODY(T)                                                                              \
+  T d = LOAD(T, x + c) - LOAD(T, pivot + c), dy0 = LOAD(T, dy + c);                          \
+  T g = ACTIVE(T, dy0, d, y + c);                                                            \
+  T z = LOAD(T, scale + c) * d + LOAD(T, shift + c);                                         \
+  STORE(T, dScale + c, LOAD(T, dScale + c) + g * z);                                         \
+  STORE(T, dShift + c, LOAD(T, dShift + c) + g);
+  CHANNELS(BODY)
+#undef BODY
+}
+
+static void affineGradient(const KeelMap *map, float *dScale, float *dShift, const float *dy,
+                           const float *x, const float *y, long rows, long channels, int mask_) {
+#define FORM(ROWS, MASK)                                                                     \
+  for (long r = 0; r < rows; r++) {                                                          \
+    long at = r * channels, k = r * map->scaleStride, t = r * map->shiftStride;              \
+    affineRow(MASK, dScale + k, dShift + t, dy + at, x + at,                                 \
+              MASK == KEEL_MASK_OUTPUT ? y + at : 0, channels, map->pivot, map->scale,       \
+              map->shift, map->rowScale + k, map->rowShift + t);                             \
+  }
+  if (mask_ == KEEL_MASK_OUTPUT) { FORM(1, KEEL_MASK_OUTPUT) }
+  else if (mask_ == KEEL_MASK_RECOMPUTE) { FORM(1, KEEL_MASK_RECOMPUTE) }
+  else { FORM(1, KEEL_MASK_NONE) }
+#undef FORM
+}

@@ -1,0 +1,255 @@
+internal import CKeelLoops
+package import KeelTensor
+
+/// A normalization of rows × channels: y = f(γ·(x − c)/s + β + residual), for any partition, operation and
+/// recovery of the algebra.
+///
+/// Moments per cell, a map z = scale·(x − pivot) + shift per table and channel, and a pass that applies it.
+/// The mean is subtracted first, as two Floats: scale·x + shift would lose four digits at mean 10⁴ and
+/// deviation 0.1. Where cells lie within samples, one thread takes a sample from moments to result while it
+/// is in its cache; cells within rows are another kernel's.
+package struct NormalizationKernel: Sendable {
+  let normalization: Normalization
+  let shape: Shape
+  let channels: Int
+  let operation: KeelOperation
+  let tables: RowTables
+  let moments: MomentsKernel
+  let pieces: RowTiles
+  /// Channels of a cell, and cells of a row of them.
+  let group: Int, groups: Int
+
+  /// Elements of a task of a pass over x.
+  private static let elementsPerPiece = 32_768
+
+  /// - Precondition: the activation is ReLU or nil, as `Normalization.checkActivation` says.
+  package init(_ normalization: Normalization, of shape: Shape, labelsPerPosition: Bool = false) {
+    precondition(
+      normalization.epilogue.activation == nil || normalization.epilogue.activation == .relu,
+      "normalization: expected ReLU or no activation, found \(normalization.epilogue)")
+    self.normalization = normalization
+    self.shape = shape
+    channels = shape.channelCount
+    operation = KeelOperation(normalization.operation)
+    let partition = normalization.partition
+    tables = RowTables(
+      partition, of: shape, bySample: normalization.recovery.extent == .samples,
+      labelsPerPosition: labelsPerPosition)
+    moments = MomentsKernel(tables, partition, of: shape)
+    group = moments.group
+    groups = moments.groups
+    pieces = RowTiles(
+      rows: shape.rowCount, target: max(1, Self.elementsPerPiece / max(channels, 1)))
+  }
+
+  /// The number of cells.
+  package var cellCount: Int { moments.cellCount }
+  var rows: Int { shape.rowCount }
+  /// The rows of a sample.
+  var positions: Int { rows / max(shape[0], 1) }
+  var isReLU: Bool { normalization.epilogue.activation == .relu }
+
+  /// Whether scale and shift change within a table, row by row.
+  var recoversByRow: Bool {
+    switch normalization.recovery.extent {
+    case .channels: false
+    case .samples: !tables.areContiguous
+    case .elements, .positions: true
+    }
+  }
+
+  /// Whether one thread takes a table from its moments to its result.
+  func isFused(_ parallelism: Parallelism) -> Bool {
+    normalization.statistics == .current && tables.areContiguous && tables.haveOwnCells
+      && tables.count >= parallelism.threadCount
+  }
+
+  // MARK: Maps
+
+  /// Floats of the map of one table: pivot, scale and shift per channel.
+  var mapCount: Int { 3 * ChannelRows.padded(channels) }
+  /// Floats a worker needs to fill one: a pivot, and two Doubles per cell.
+  var fillCount: Int { 5 * ChannelRows.padded(groups) }
+  /// Rows of ones and zeros, in place of a scale or shift that is absent row by row.
+  var constantCount: Int { recoversByRow ? 2 * ChannelRows.padded(channels) : 0 }
+
+  /// The map of a table.
+  func map(_ memory: UnsafeMutablePointer<Float>) -> KeelMap {
+    let padded = ChannelRows.padded(channels)
+    return KeelMap(
+      pivot: memory, scale: memory + padded, shift: memory + 2 * padded, rowScale: nil,
+      rowShift: nil, scaleStride: 0, shiftStride: 0)
+  }
+
+  /// Fills the map of a table: pivot, scale = γ/s, shift = β + γ·offset, computed in Double; with a recovery
+  /// row by row without γ and β.
+  func fill(
+    _ memory: UnsafeMutablePointer<Float>, table: Int, _ statistics: KeelMoments,
+    _ recovery: RecoveryOperands, _ worker: UnsafeMutablePointer<Float>
+  ) {
+    let padded = ChannelRows.padded(channels)
+    let inverse = UnsafeMutableRawPointer(worker).assumingMemoryBound(to: Double.self)
+    let offset = inverse + ChannelRows.padded(groups)
+    let pivot = worker + 4 * ChannelRows.padded(groups)
+    let cellRow = tables.cellRow(of: table, labels: recovery.labels)
+    withUnsafePointer(to: operation) { operation in
+      withUnsafePointer(to: statistics) { statistics in
+        loops.cellMaps(
+          operation, statistics, cellRow * groups, groups, pivot, inverse, offset)
+      }
+    }
+    let (scale, shift) = recoversByRow ? (nil, nil) : tableRecovery(table, recovery)
+    for g in 0..<groups {
+      for c in g * group..<(g + 1) * group {
+        let gamma = Double(scale?[c] ?? 1)
+        memory[c] = pivot[g]
+        memory[padded + c] = Float(gamma * inverse[g])
+        memory[2 * padded + c] = Float(Double(shift?[c] ?? 0) + gamma * offset[g])
+      }
+    }
+  }
+
+  /// γ and β of a table.
+  func tableRecovery(_ table: Int, _ recovery: RecoveryOperands) -> (
+    scale: UnsafePointer<Float>?, shift: UnsafePointer<Float>?
+  ) {
+    guard normalization.recovery.extent == .samples else {
+      return (recovery.scale, recovery.shift)
+    }
+    let at = tables.rows(of: table).lowerBound / max(positions, 1) * channels
+    return (recovery.scale.map { $0 + at }, recovery.shift.map { $0 + at })
+  }
+
+  /// Where the γ and β of a row stand, and how far apart those of neighbours are.
+  func rowOffset(_ row: Int) -> (offset: Int, stride: Int) {
+    switch normalization.recovery.extent {
+    case .channels: (0, 0)
+    case .samples: (row / max(positions, 1) * channels, 0)
+    case .elements: (row % max(positions, 1) * channels, channels)
+    case .positions: (row * channels, channels)
+    }
+  }
+
+  /// The map with γ and β of the rows from `row` on.
+  func map(
+    _ memory: UnsafeMutablePointer<Float>, from row: Int, _ recovery: RecoveryOperands,
+    constants: UnsafeMutablePointer<Float>
+  ) -> KeelMap {
+    var map = map(memory)
+    guard recoversByRow else { return map }
+    let (offset, stride) = rowOffset(row)
+    map.rowScale = recovery.scale.map { $0 + offset } ?? UnsafePointer(constants)
+    map.scaleStride = recovery.scale == nil ? 0 : stride
+    map.rowShift =
+      recovery.shift.map { $0 + offset }
+      ?? UnsafePointer(constants + ChannelRows.padded(channels))
+    map.shiftStride = recovery.shift == nil ? 0 : stride
+    return map
+  }
+
+  func fillConstants(_ constants: UnsafeMutablePointer<Float>) {
+    guard recoversByRow else { return }
+    constants.update(repeating: 1, count: channels)
+    (constants + ChannelRows.padded(channels)).update(repeating: 0, count: channels)
+  }
+
+  /// Rows at whose multiples γ and β start anew.
+  var period: Int? {
+    recoversByRow && normalization.recovery.extent != .positions ? max(positions, 1) : nil
+  }
+
+  /// What owns elements of γ and β row by row: positions where samples share them, else samples.
+  var affineTiles: RowTiles {
+    let shares = normalization.recovery.extent == .elements
+    return RowTiles(rows: shares ? positions : shape[0], target: shares ? 64 : 1)
+  }
+
+  /// Calls a closure with the rows of a tile of these, in order.
+  func forEachRange(of tile: Range<Int>, _ body: (Range<Int>) -> Void) {
+    guard normalization.recovery.extent == .elements else {
+      body(tile.lowerBound * positions..<tile.upperBound * positions)
+      return
+    }
+    for sample in 0..<shape[0] {
+      body(sample * positions + tile.lowerBound..<sample * positions + tile.upperBound)
+    }
+  }
+
+  // MARK: Forward
+
+  private var isWithinRows: Bool { RowNormalization.serves(normalization) }
+  private var rowKernel: RowNormalization { RowNormalization(self) }
+
+  /// The floats of scratch memory for `run`.
+  package func scratchCount(_ parallelism: Parallelism) -> Int {
+    if isWithinRows { return 2 * ChannelRows.padded(channels) }
+    let worker = (mapCount + fillCount) * parallelism.threadCount
+    let maps = isFused(parallelism) ? 0 : tables.count * mapCount
+    return constantCount + worker
+      + max(normalization.statistics == .current ? moments.scratchCount(parallelism) : 0, maps)
+  }
+
+  /// Computes y, and with statistics `current` the moments. Aliasing: y may be x or the residual.
+  /// - Parameters:
+  ///   - given: the statistics where they are not those of x.
+  ///   - newMoments: 4 × cells, for statistics `current`.
+  package func run(
+    _ x: UnsafePointer<Float>, given: CellStatistics?, recovery: RecoveryOperands,
+    residual: UnsafePointer<Float>?, into y: UnsafeMutablePointer<Float>,
+    newMoments: UnsafeMutablePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
+    parallelism: Parallelism
+  ) {
+    if isWithinRows {
+      rowKernel.run(
+        x, recovery, residual: residual, into: y, moments: newMoments!, scratch: scratch,
+        parallelism: parallelism)
+      return
+    }
+    let statistics = (given ?? .moments(newMoments!)).pointers(cells: cellCount)
+    let constants = scratch
+    let workers = constants + constantCount
+    let rest = workers + (mapCount + fillCount) * parallelism.threadCount
+    fillConstants(constants)
+    func worker(_ index: Int) -> UnsafeMutablePointer<Float> {
+      workers + index * (mapCount + fillCount)
+    }
+    if isFused(parallelism) {
+      parallelism.forEach(tables.count, work: 2 * rows * channels) { table, index in
+        let memory = worker(index)
+        moments.run(table: table, x, into: newMoments!, scratch: rest, worker: index)
+        fill(memory, table: table, statistics, recovery, memory + mapCount)
+        apply(tables.rows(of: table), x, recovery, residual, y, constants) { _ in memory }
+      }
+      return
+    }
+    if normalization.statistics == .current {
+      moments.run(
+        x, labels: recovery.labels, into: newMoments!, scratch: rest, parallelism: parallelism)
+    }
+    parallelism.forEach(tables.count, work: tables.count * channels * 16) { table, index in
+      fill(rest + table * mapCount, table: table, statistics, recovery, worker(index))
+    }
+    // From the end on: what the moments have read last is still near.
+    parallelism.forEach(pieces.count, work: rows * channels) { task, _ in
+      let range = pieces[pieces.count - 1 - task]
+      apply(range, x, recovery, residual, y, constants) { rest + $0 * mapCount }
+    }
+  }
+
+  /// Applies the maps to the rows of a range.
+  private func apply(
+    _ range: Range<Int>, _ x: UnsafePointer<Float>, _ recovery: RecoveryOperands,
+    _ residual: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
+    _ constants: UnsafeMutablePointer<Float>,
+    _ memory: (_ table: Int) -> UnsafeMutablePointer<Float>
+  ) {
+    tables.forEachRun(in: range, labels: recovery.labels, period: period) { run, table in
+      let at = run.lowerBound * channels
+      let map = map(memory(table), from: run.lowerBound, recovery, constants: constants)
+      withUnsafePointer(to: map) { map in
+        loops.normalize(
+          map, y + at, x + at, run.count, channels, residual.map { $0 + at }, isReLU ? 1 : 0)
+      }
+    }
+  }
+}

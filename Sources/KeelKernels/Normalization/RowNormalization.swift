@@ -1,0 +1,174 @@
+internal import CKeelLoops
+internal import KeelTensor
+
+/// A normalization whose cells lie within one row and whose statistics are those of x: a row is read once
+/// and worked on in L1.
+internal struct RowNormalization: Sendable {
+  private let kernel: NormalizationKernel
+  private let tasks: RowTiles
+
+  /// Whether a normalization is of this kind.
+  static func serves(_ normalization: Normalization) -> Bool {
+    normalization.partition.rows == .position && normalization.statistics == .current
+  }
+
+  /// - Precondition: `serves` is true of the normalization.
+  init(_ kernel: NormalizationKernel) {
+    self.kernel = kernel
+    tasks = kernel.pieces
+  }
+
+  private var channels: Int { kernel.channels }
+  private var padded: Int { ChannelRows.padded(channels) }
+  /// γ and β per channel go to every row; those of other extents change with samples or rows.
+  private var isPerChannel: Bool { kernel.normalization.recovery.extent == .channels }
+  private var hasRecovery: Bool {
+    kernel.normalization.hasScale || kernel.normalization.hasShift
+  }
+
+  /// The map of the rows from one on: γ and β, or rows of ones and zeros where one is absent.
+  private func map(
+    from row: Int, _ recovery: RecoveryOperands, _ constants: UnsafeMutablePointer<Float>
+  ) -> KeelMap {
+    let (offset, stride) = kernel.rowOffset(row)
+    guard hasRecovery else { return KeelMap() }
+    return KeelMap(
+      pivot: nil, scale: nil, shift: nil,
+      rowScale: recovery.scale.map { $0 + offset } ?? UnsafePointer(constants),
+      rowShift: recovery.shift.map { $0 + offset } ?? UnsafePointer(constants + padded),
+      scaleStride: recovery.scale == nil ? 0 : stride,
+      shiftStride: recovery.shift == nil ? 0 : stride)
+  }
+
+  private func fillConstants(_ constants: UnsafeMutablePointer<Float>) {
+    constants.update(repeating: 1, count: channels)
+    (constants + padded).update(repeating: 0, count: channels)
+  }
+
+  /// Calls a closure with the runs of a range over which γ and β advance evenly.
+  private func forEachRun(in range: Range<Int>, _ body: (Range<Int>) -> Void) {
+    let period: Int
+    switch kernel.normalization.recovery.extent {
+    case .channels, .positions: return body(range)
+    case .samples, .elements: period = max(kernel.positions, 1)
+    }
+    var first = range.lowerBound
+    while first < range.upperBound {
+      let end = min(range.upperBound, (first / period + 1) * period)
+      body(first..<end)
+      first = end
+    }
+  }
+
+  func run(
+    _ x: UnsafePointer<Float>, _ recovery: RecoveryOperands, residual: UnsafePointer<Float>?,
+    into y: UnsafeMutablePointer<Float>, moments: UnsafeMutablePointer<Float>,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    fillConstants(scratch)
+    let cells = kernel.cellCount
+    parallelism.forEach(tasks.count, work: 3 * kernel.rows * channels) { task, _ in
+      forEachRun(in: tasks[task]) { run in
+        let at = run.lowerBound * channels
+        let cell = moments + run.lowerBound * kernel.groups
+        withUnsafePointer(to: kernel.operation) { operation in
+          withUnsafePointer(to: map(from: run.lowerBound, recovery, scratch)) { map in
+            loops.normalizeRows(
+              operation, map, y + at, x + at, run.count, channels, kernel.group,
+              residual.map { $0 + at }, kernel.isReLU ? 1 : 0,
+              cell + MomentsLayout.count * cells, cell + MomentsLayout.mean * cells,
+              cell + MomentsLayout.meanResidual * cells,
+              cell + MomentsLayout.squaredDeviations * cells)
+          }
+        }
+      }
+    }
+  }
+
+  // MARK: Gradient
+
+  /// Floats of a worker: the row that is kept, and rows of dγ and dβ, or for what nobody wants.
+  private var workerCount: Int { 3 * padded }
+
+  func gradientScratchCount(_ parallelism: Parallelism) -> Int {
+    2 * padded + workerCount * parallelism.threadCount
+      + (isPerChannel && hasRecovery ? 4 * channels * tasks.count : 0)
+  }
+
+  func gradient(
+    _ dy: UnsafePointer<Float>, x: UnsafePointer<Float>, y: UnsafePointer<Float>?, mask: Int32,
+    _ statistics: CellStatistics, _ recovery: RecoveryOperands, into to: NormalizationGradients,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    fillConstants(scratch)
+    let workers = scratch + 2 * padded
+    let sums = UnsafeMutableRawPointer(workers + workerCount * parallelism.threadCount)
+      .assumingMemoryBound(to: Double.self)
+    let moments = statistics.pointers(cells: kernel.cellCount)
+    let wantsAffine = to.dScale != nil || to.dShift != nil
+    func call(
+      _ run: Range<Int>, _ kept: UnsafeMutablePointer<Float>,
+      _ dScale: UnsafeMutablePointer<Float>?, _ dShift: UnsafeMutablePointer<Float>?
+    ) {
+      let at = run.lowerBound * channels
+      withUnsafePointer(to: kernel.operation) { operation in
+        withUnsafePointer(to: map(from: run.lowerBound, recovery, scratch)) { map in
+          withUnsafePointer(to: moments) { moments in
+            loops.normalizeRowsGradient(
+              operation, map, to.dx + at, to.dResidual.map { $0 + at }, dy + at, x + at,
+              y.map { $0 + at }, run.count, channels, kernel.group, mask, moments,
+              run.lowerBound * kernel.groups, dScale, dShift, kept)
+          }
+        }
+      }
+    }
+    let work = 4 * kernel.rows * channels
+    guard wantsAffine, !isPerChannel else {
+      parallelism.forEach(tasks.count, work: work) { task, index in
+        let kept = workers + index * workerCount
+        guard wantsAffine else { return call(tasks[task], kept, nil, nil) }
+        let slot = sums + task * 2 * channels
+        slot.update(repeating: 0, count: 2 * channels)
+        var first = tasks[task].lowerBound
+        while first < tasks[task].upperBound {
+          let end = min(first + RowReduction.chunkRows, tasks[task].upperBound)
+          let (dScale, dShift) = (kept + padded, kept + 2 * padded)
+          dScale.update(repeating: 0, count: channels)
+          dShift.update(repeating: 0, count: channels)
+          call(first..<end, kept, dScale, dShift)
+          loops.accumulate(slot, dScale, channels)
+          loops.accumulate(slot + channels, dShift, channels)
+          first = end
+        }
+      }
+      if wantsAffine { addSums(sums, to) }
+      return
+    }
+    let extents = kernel.normalization.recovery.operandExtents(of: kernel.shape.extents)
+    let count = extents.reduce(1, *)
+    to.dScale?.update(repeating: 0, count: count)
+    to.dShift?.update(repeating: 0, count: count)
+    let tiles = kernel.affineTiles
+    parallelism.forEach(tiles.count, work: work) { tile, index in
+      let kept = workers + index * workerCount
+      kernel.forEachRange(of: tiles[tile]) { range in
+        forEachRun(in: range) { run in
+          let offset = kernel.rowOffset(run.lowerBound).offset
+          call(
+            run, kept, to.dScale.map { $0 + offset } ?? kept + padded,
+            to.dShift.map { $0 + offset } ?? kept + 2 * padded)
+        }
+      }
+    }
+  }
+
+  private func addSums(_ sums: UnsafeMutablePointer<Double>, _ to: NormalizationGradients) {
+    for task in 1..<max(tasks.count, 1) {
+      for i in 0..<2 * channels { sums[i] += sums[task * 2 * channels + i] }
+    }
+    for c in 0..<channels {
+      to.dScale?[c] = Float(sums[c])
+      to.dShift?[c] = Float(sums[channels + c])
+    }
+  }
+}
