@@ -55,7 +55,8 @@ extension OperandCheck {
       return cells
     }
     if let count = elementsPerCell(inputs[index], normalization.partition), count <= 1 {
-      throw fail("more than one value per cell of statistics", found: "\(inputs[index])")
+      throw fail(
+        "more than one value per \(normalization.partition.cellName)", found: "\(inputs[index])")
     }
     return cells
   }

@@ -10,7 +10,7 @@ extension NodeEvaluation {
     switch normalization.statistics {
     case .current:
       moments = map.moments(of: real(0))
-      try checkCounts(moments, normalization)
+      try checkCounts(moments, normalization, of: 0)
     case .moments: moments = real(at.moments!).moments
     case .given: moments = try givenStatistics(at.mean!, at.variance!, normalization)
     }
@@ -33,7 +33,9 @@ extension NodeEvaluation {
     let moments: [Moments]
     if let index = at.moments {
       moments = real(index).moments
-      if normalization.statistics == .current { try checkCounts(moments, normalization) }
+      if normalization.statistics == .current {
+        try checkCounts(moments, normalization, of: 1)
+      }
     } else {
       moments = try givenStatistics(at.mean!, at.variance!, normalization)
     }
@@ -135,12 +137,17 @@ extension NodeEvaluation {
   }
 
   /// One value in a cell is its own mean.
-  private func checkCounts(_ moments: [Moments], _ normalization: Normalization) throws(KeelError) {
+  private func checkCounts(
+    _ moments: [Moments], _ normalization: Normalization, of x: Int
+  ) throws(KeelError) {
     guard normalization.operation.needsSeveralValues else { return }
-    for (cell, moments) in moments.enumerated() where moments.count == 1 {
-      throw KeelError(
-        .value, at: node.label, expected: "more than one value per cell of statistics",
-        found: "1 in cell \(cell)")
+    let expected = "more than one value per \(normalization.partition.cellName)"
+    let singles = moments.indices.filter { moments[$0].count == 1 }
+    guard singles.count < moments.count else {
+      throw KeelError(.shape, at: node.label, expected: expected, found: "\(operands[x].shape)")
+    }
+    if let cell = singles.first {
+      throw KeelError(.value, at: node.label, expected: expected, found: "1 in cell \(cell)")
     }
   }
 

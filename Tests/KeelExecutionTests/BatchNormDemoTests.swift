@@ -19,7 +19,7 @@ import Testing
       statistics: .current, operation: .standardize(epsilon: BatchNormDemo.epsilon))
     let results = try builder.append(.normalization(normalization), [x, scale, shift])
     let running = try builder.append(
-      .runningStatistics(momentum: BatchNormDemo.momentum), [results[1], mean, variance])
+      .runningStatistics(.momentum(BatchNormDemo.momentum)), [results[1], mean, variance])
     builder.output("y", results[0])
     builder.update("mean", running[0])
     builder.update("variance", running[1])

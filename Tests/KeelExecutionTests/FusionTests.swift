@@ -125,7 +125,7 @@ import Testing
     let zero = writer.builder.weight("zero", Tensor(zeros: [3]), role: .state)
     let one = writer.builder.weight("one", Tensor(repeating: 1, shape: [3]), role: .state)
     let running = try writer.builder.append(
-      .runningStatistics(momentum: 0.5), [first[1], zero, one], label: "running")
+      .runningStatistics(.momentum(0.5)), [first[1], zero, one], label: "running")
     let second = try writer.builder.append(
       .normalization(Normalization(statistics: .given, recovery: .none)), [x] + running,
       label: "other")[0]

@@ -10,6 +10,7 @@ import Testing
 @Suite struct KernelReferenceTests {
   @Test(
     arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
+      + PrimitiveCase.momentTables + PrimitiveCase.mixtures
       + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.losses
       + PrimitiveCase.movements + PrimitiveCase.others + PrimitiveCase.transposedConvolutions
       + PrimitiveCase.weightGradients,
@@ -46,6 +47,21 @@ import Testing
   @Test(arguments: KernelCases.normalizations)
   func normalizationsAroundChunkAndVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 4)
+  }
+
+  @Test(arguments: NormalizationGraphs.compositions)
+  func compositionsOfNormalizations(_ test: NormalizationGraphs.Composition) throws {
+    let graph = try test.graph(seed: 24).contracted("y", seed: 24)
+      .differentiated(contractedName, withRespectTo: .named(test.names))
+    let expected = try graph.reference([:]).outputs
+    for threads in [1, 2] {
+      let actual = try Interpreter(graph, parallelism: Parallelism(threads: threads)).run([:])
+      for name in expected.keys.sorted() {
+        expectClose(
+          try actual.outputs[name]!.floats(at: name), expected[name]!, bound: 1e-5,
+          scale: name == contractedName ? 5 : nil, "\(test), \(name), \(threads) threads")
+      }
+    }
   }
 
   @Test(arguments: KernelCases.activations)

@@ -35,8 +35,8 @@ import Testing
           statistics: .current, epilogue: Epilogue(activation: activation), place: "bn")
       }
       #expect(error?.kind == .argument && error?.found == activation.name)
-      var normalization = try Normalization(statistics: .current, recovery: .none)
-      normalization.epilogue.activation = activation
+      let normalization = try Normalization(statistics: .current, recovery: .none)
+        .replacing(epilogue: Epilogue(activation: activation))
       #expect(throws: KeelError.self) {
         try Primitive.normalization(normalization).resultTypes([ValueType([4, 4])], at: "bn")
       }

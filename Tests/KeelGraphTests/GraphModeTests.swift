@@ -27,7 +27,7 @@ import Testing
         label: name)
       if updates {
         let running = try builder.append(
-          .runningStatistics(momentum: 0.1), [results[1], mean, variance], label: name)
+          .runningStatistics(.momentum(0.1)), [results[1], mean, variance], label: name)
         builder.update("\(name).mean", running[0])
         builder.update("\(name).variance", running[1])
       }

@@ -84,7 +84,7 @@ struct Misfit: Sendable, CustomTestStringConvertible {
     (
       .normalizationGradient(normalization(.given)), [image, image, channels, channels], [image]
     ),
-    (.runningStatistics(momentum: 0.1), [moments, channels, channels], [channels, channels]),
+    (.runningStatistics(.momentum(0.1)), [moments, channels, channels], [channels, channels]),
     (.activation(.relu), [image], [image]),
     (.activationGradient(.relu), [image, image], [image]),
     (.add, [image, image], [image]),
@@ -294,20 +294,20 @@ struct Misfit: Sendable, CustomTestStringConvertible {
       expected: "moments float32 4×4", found: "float32 2×4"),
     Misfit(
       .normalizationGradient(normalization(.given)), [image, image, channels, ValueType([5])],
-      expected: "channel values float32 4", found: "float32 5"),
+      expected: "variance float32 4", found: "float32 5"),
     Misfit(
       .normalizationGradient(
         normalization(.given, .none, Epilogue(hasResidual: true, activation: .relu))),
       [image, image, channels, channels, result],
       expected: "forward result float32 batch×8×6×4", found: "float32 batch×4×3×10"),
     Misfit(
-      .runningStatistics(momentum: 0.1), [channels, channels, channels],
+      .runningStatistics(.momentum(0.1)), [channels, channels, channels],
       expected: "moments", found: "float32 4"),
     Misfit(
-      .runningStatistics(momentum: 0.1), [moments, ValueType([5]), channels],
+      .runningStatistics(.momentum(0.1)), [moments, ValueType([5]), channels],
       expected: "running mean float32 4", found: "float32 5"),
     Misfit(
-      .runningStatistics(momentum: 0.1), [moments, channels, ValueType([5])],
+      .runningStatistics(.momentum(0.1)), [moments, channels, ValueType([5])],
       expected: "running variance float32 4", found: "float32 5"),
     Misfit(
       .activation(.relu), [labels], expected: "a float32 input", found: "int64 batch"),
@@ -458,7 +458,7 @@ struct Misfit: Sendable, CustomTestStringConvertible {
   @Test(arguments: [-0.1, 1.5, .nan] as [Float])
   func momentumOutsideItsRange(momentum: Float) throws {
     let error = #expect(throws: KeelError.self) {
-      try Primitive.runningStatistics(momentum: momentum).resultTypes(
+      try Primitive.runningStatistics(.momentum(momentum)).resultTypes(
         [Self.moments, Self.channels, Self.channels], at: "layer3")
     }
     #expect(error?.kind == .argument && error?.place == "layer3" && error?.found == "\(momentum)")

@@ -11,9 +11,16 @@ import Testing
   ) -> (mean: [Float], variance: [Float]) {
     var (newMean, newVariance) = (mean, variance)
     withExtendedLifetime(moments) {
-      RunningStatistics.update(
-        moments: moments.unsafeBase, mean: mean, variance: variance, channels: mean.count,
-        momentum: momentum, newMean: &newMean, newVariance: &newVariance)
+      mean.withUnsafeBufferPointer { mean in
+        variance.withUnsafeBufferPointer { variance in
+          RunningStatistics.update(
+            .momentum(momentum),
+            RunningStatistics.Operands(
+              moments: moments.unsafeBase, mean: mean.baseAddress!,
+              variance: variance.baseAddress!, batches: nil), cells: mean.count,
+            newMean: &newMean, newVariance: &newVariance, newBatches: nil)
+        }
+      }
     }
     return (newMean, newVariance)
   }
@@ -40,7 +47,7 @@ import Testing
     let x = source.normal(shape, mean: 40, deviation: 3)
     let channels = shape.channelCount
     let parallelism = Parallelism(threads: 2)
-    let kernel = BatchMoments(rows: shape.rowCount, channels: channels)
+    let kernel = MomentsKernel(.batch, of: shape)
     let moments = Tensor(zeros: [MomentsLayout.rows, channels])
     let scratch = Tensor(repeating: .nan, shape: [kernel.scratchCount(parallelism)])
     withExtendedLifetime((x, scratch, moments)) {

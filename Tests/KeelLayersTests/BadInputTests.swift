@@ -129,7 +129,7 @@ import Testing
     Case(
       image,
       "argument error at net.conv: expected a finite epsilon of at least 0, "
-        + "found standardize(epsilon: -1.0)"
+        + "found -1.0"
     ) { _ in BatchNorm(4, epsilon: -1) },
     Case(
       image,
@@ -244,7 +244,7 @@ import Testing
     let error = failure(Model(BatchNorm(4)), [1, 4], mode: .training)
     #expect(
       error?.description
-        == "shape error at net.conv: expected more than one value per channel in training "
+        == "shape error at net.conv: expected more than one value per channel "
         + "for batch norm, found float32 1×4")
     #expect(failure(Model(BatchNorm(4)), [1, 4]) == nil)
     #expect(failure(Model(BatchNorm(4, frozen: true)), [1, 4], mode: .training) == nil)

@@ -15,7 +15,7 @@ import Testing
     #expect(norm.primitive == .normalization(try Normalization(statistics: .current)))
     #expect(norm.inputs.count == 3)
     let update = graph.nodes[1]
-    #expect(update.primitive == .runningStatistics(momentum: 0.25))
+    #expect(update.primitive == .runningStatistics(.momentum(0.25)))
     #expect(update.inputs[0] == norm.outputs[1])
     #expect(graph.updates.map(\.weight) == ["net.conv.runningMean", "net.conv.runningVariance"])
     #expect(graph.updates.map(\.value) == update.outputs)

@@ -22,6 +22,17 @@ import Testing
   @Test(arguments: PrimitiveCase.normalizations)
   func normalization(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 13) }
 
+  @Test(arguments: PrimitiveCase.momentTables)
+  func moments(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 19) }
+
+  @Test(arguments: NormalizationGraphs.compositions)
+  func composition(_ test: NormalizationGraphs.Composition) throws {
+    try expectGradients(in: test.graph(seed: 23), withRespectTo: test.names, seed: 23)
+  }
+
+  @Test(arguments: PrimitiveCase.mixtures.filter { !$0.differentiableNames.isEmpty })
+  func mixture(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 21) }
+
   @Test(arguments: PrimitiveCase.poolings)
   func pooling(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 14) }
 

@@ -23,7 +23,7 @@ import Testing
     expectClose(
       results[0], try DoubleTensor(expected, shape: [4, 2]), bound: Tolerance.double)
     let running = try evaluate(
-      .runningStatistics(momentum: 0.25),
+      .runningStatistics(.momentum(0.25)),
       [results[1], DoubleTensor([1, 1], shape: [2]), DoubleTensor([2, 2], shape: [2])])
     // 0.75·1 + 0.25·3 and 0.75·2 + 0.25·14/3.
     #expect(running[0].elements == [1.5, 2])
@@ -34,7 +34,7 @@ import Testing
   @Test func runningStatisticsAddTheMeansResidual() throws {
     let moments = try DoubleTensor([3, 10, 0.5, 8], shape: [4, 1])
     let running = try evaluate(
-      .runningStatistics(momentum: 1),
+      .runningStatistics(.momentum(1)),
       [moments, DoubleTensor(zeros: [1]), DoubleTensor(zeros: [1])])
     #expect(running.map(\.elements) == [[10.5], [4]])
   }
@@ -170,13 +170,13 @@ import Testing
         ])
     }
     #expect(error?.kind == .value)
-    #expect(error?.found == "\(variance) in channel 1")
+    #expect(error?.found == "\(variance) in cell 1")
   }
 
   @Test func momentsOfOneValue() throws {
     let error = #expect(throws: KeelError.self) {
       try evaluate(
-        .runningStatistics(momentum: 0.1),
+        .runningStatistics(.momentum(0.1)),
         [
           DoubleTensor([1, 0, 0, 0], shape: [4, 1]), DoubleTensor(zeros: [1]),
           DoubleTensor(zeros: [1]),

@@ -39,7 +39,7 @@ import Testing
         .normalization(Normalization(statistics: .current, epilogue: epilogue)),
         [x, scale, shift] + (residual.map { [$0] } ?? []), label: name)
       let running = try builder.append(
-        .runningStatistics(momentum: 0.1), [results[1], mean, variance], label: name)
+        .runningStatistics(.momentum(0.1)), [results[1], mean, variance], label: name)
       builder.update("\(name).mean", running[0])
       builder.update("\(name).variance", running[1])
       return results[0]

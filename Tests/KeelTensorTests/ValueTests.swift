@@ -44,7 +44,7 @@ import Testing
     }
     #expect(error?.kind == .argument && error?.place == "bn1")
     let normalization = try Normalization(statistics: .given)
-    #expect(normalization.epsilon == 1e-5 && normalization.hasAffine)
+    #expect(normalization.epsilon == 1e-5 && normalization.hasScale && normalization.hasShift)
     #expect(normalization.epilogue.isEmpty)
   }
 

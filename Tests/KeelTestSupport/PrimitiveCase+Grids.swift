@@ -139,42 +139,6 @@ extension PrimitiveCase {
       [Operand("x", [5, 6]), Operand("weight", [4, 6])] + ends($0.epilogue, result: [5, 4]))
   }
 
-  /// Batch norms: statistics of the batch or given, affine or not, every epilogue, images and vectors.
-  public static let normalizations: [PrimitiveCase] = {
-    var cases: [PrimitiveCase] = []
-    for (shapeName, shape) in [("image", [2, 3, 2, 3] as Shape), ("vector", [7, 4])] {
-      for statistics in [Normalization.Statistics.current, .given] {
-        for recovery in [Normalization.Recovery.affine, .none] {
-          for (epilogueName, epilogue) in epilogues(bias: [false]) {
-            cases.append(
-              normalization(
-                "\(shapeName), \(statistics), \(recovery), \(epilogueName)", shape,
-                try! Normalization(
-                  statistics: statistics, recovery: recovery, epilogue: epilogue)))
-          }
-        }
-      }
-    }
-    return cases
-  }()
-
-  /// A normalization with all operands that it asks for.
-  public static func normalization(
-    _ name: String, _ shape: Shape, _ normalization: Normalization
-  ) -> PrimitiveCase {
-    let channels: Shape = [shape.channelCount]
-    var operands = [Operand("x", shape)]
-    if normalization.statistics == .given {
-      operands.append(Operand("mean", channels, isDifferentiable: false))
-      operands.append(Operand("variance", channels, .positive, isDifferentiable: false))
-    }
-    if normalization.hasAffine {
-      operands += [Operand("scale", channels), Operand("shift", channels)]
-    }
-    if normalization.epilogue.hasResidual { operands.append(Operand("residual", shape)) }
-    return PrimitiveCase(name, .normalization(normalization), operands)
-  }
-
   /// Operations without options: ReLU, reshape, softmax.
   public static let others: [PrimitiveCase] = [
     PrimitiveCase("ReLU", .activation(.relu), [Operand("x", [4, 7])]),

@@ -30,6 +30,8 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
       case binary
       /// One integer.
       case seed
+      /// Moments of cells: counts from 2 on, means with a rest, positive squared deviations.
+      case moments
     }
 
     /// The operand's name, such as `weight`.
@@ -89,6 +91,7 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
       case .probabilities: .float32(source.probabilities(operand.shape))
       case .signs: .float32(source.choice(operand.shape, of: [-1, 1]))
       case .binary: .float32(source.choice(operand.shape, of: [0, 1]))
+      case .moments: .float32(source.moments(operand.shape))
       case .seed: .int64(IndexTensor(repeating: Int64(seed &* 0x1234_5678_9ABC), shape: []))
       }
     }

@@ -54,6 +54,19 @@ public struct TensorSource {
     }
   }
 
+  /// Moments of cells in the layout of `MomentsLayout`.
+  public mutating func moments(_ shape: Shape) -> Tensor {
+    let cells = shape.elementCount / MomentsLayout.rows
+    return Tensor(uninitialized: shape) { out in
+      for cell in 0..<cells {
+        out[MomentsLayout.count * cells + cell] = Float(2 + random.below(9))
+        out[MomentsLayout.mean * cells + cell] = Float(random.uniform())
+        out[MomentsLayout.meanResidual * cells + cell] = Float(random.uniform() * 1e-8)
+        out[MomentsLayout.squaredDeviations * cells + cell] = Float(0.5 + 9 * random.uniform())
+      }
+    }
+  }
+
   /// Distributions along the last axis; about one number in four is 0, a row's first never.
   public mutating func probabilities(_ shape: Shape) -> Tensor {
     let columns = shape.channelCount

@@ -139,7 +139,7 @@ private func checkCells(_ request: KernelRequest, _ normalization: Normalization
   guard isEven ? shape.elementCount > cells.reduce(1, *) : shape.elementCount > 1 else {
     throw KeelError(
       .shape, at: request.node.label,
-      expected: "more than one value per cell of statistics for \(normalization.name)",
+      expected: "more than one value per \(partition.cellName) for \(normalization.name)",
       found: "\(shape)")
   }
 }
@@ -155,7 +155,9 @@ private func checkCounts(
   }
   for cell in 0..<cells where moments[MomentsLayout.count * cells + cell] == 1 {
     throw KeelError(
-      .value, at: place, expected: "more than one value per cell of statistics",
+      .value, at: place,
+      expected:
+        "more than one value per \(normalization.partition.cellName) for \(normalization.name)",
       found: "1 in cell \(cell)")
   }
 }

@@ -69,6 +69,27 @@ public struct Partition: Hashable, Sendable {
     if case .labels = rows { true } else { false }
   }
 
+  /// A cell in words, for messages.
+  public var cellName: String {
+    let rows: String? =
+      switch rows {
+      case .all: nil
+      case .sample: "sample"
+      case .position: "position"
+      case .axes(let axes): "index of axes \(axes.map(String.init).joined(separator: ", "))"
+      case .shards: "shard"
+      case .labels: "label"
+      }
+    let channels: String? =
+      switch channels {
+      case .each: "channel"
+      case .all: nil
+      case .groups: "group of channels"
+      }
+    let parts = [channels, rows].compactMap { $0 }
+    return parts.isEmpty ? "tensor" : parts.joined(separator: " of a ")
+  }
+
   /// Checks what does not depend on a shape.
   /// - Throws: `KeelError` of kind `argument` that says why.
   public func validate(at place: String) throws(KeelError) {
