@@ -50,6 +50,7 @@ struct AllocationTests {
     Case(name: "transposed, training", weights: .variable, batch: 8) { try transposed() },
     Case(name: "transposed, inference", weights: .constant, batch: 8) { try transposed() },
     Case(name: "movements", weights: .variable, batch: 8) { try movements() },
+    Case(name: "normalizations", weights: .variable, batch: 8) { try normalizations() },
   ]
 
   @Test func theCounterCounts() {
@@ -208,5 +209,36 @@ struct AllocationTests {
       "loss", try writer.builder.append(.loss(Loss(.crossEntropy())), [sum, labels])[0])
     let names = writer.builder.graph.weights.map(\.name) + ["x"]
     return try writer.builder.finish().differentiated(withRespectTo: .named(names))
+  }
+
+  /// Normalizations of every partition but those of labels, one after another, and moments apart.
+  private static func normalizations() throws -> Graph {
+    var builder = GraphBuilder()
+    var source = TensorSource(seed: 9)
+    var x = builder.input("x", ValueType([.batch, 6, 6, 20]))
+    let partitions: [Partition] = [
+      .batch, .instance, .layer, .position, .whole, .group(4),
+      .init(rows: .axes([1]), channels: .each), .init(rows: .shards(2), channels: .each),
+    ]
+    for (i, partition) in partitions.enumerated() {
+      let recovery = Normalization.Recovery(i % 2 == 0 ? .channels : .elements)
+      let shape: Shape = i % 2 == 0 ? [20] : [6, 6, 20]
+      let normalization = try Normalization(
+        partition: partition, statistics: .current, recovery: recovery,
+        epilogue: Epilogue(activation: .relu))
+      let affine = ["scale", "shift"].map { builder.weight("\($0)\(i)", source.normal(shape)) }
+      x = try builder.append(.normalization(normalization), [x] + affine)[0]
+    }
+    let tables = try [Partition.batch, .instance].map {
+      try builder.append(.moments($0, isWeighted: false), [x])[0]
+    }
+    let weights = ["w", "v"].map { builder.weight($0, source.uniform([2])) }
+    let mixed = try builder.append(
+      .mixedMoments(MomentsMixture(.averaged, count: 2)), tables + weights)[0]
+    let given = try Normalization(partition: .instance, statistics: .moments, recovery: .none)
+    x = try builder.append(.normalization(given), [x, mixed])[0]
+    builder.output(
+      "loss", try builder.append(.reduction(Reduction(.mean, axes: [0, 1, 2, 3])), [x])[0])
+    return try builder.finish().differentiated()
   }
 }

@@ -59,6 +59,47 @@ enum KernelCases {
     return cases
   }()
 
+  /// Partitions on several tasks and chunks, around vector widths, and on work for two threads.
+  static let largePartitions: [PrimitiveCase] = {
+    var cases: [PrimitiveCase] = []
+    let full = Epilogue(hasResidual: true, activation: .relu)
+    let partitions: [(String, Partition)] = [
+      ("instance", .instance), ("layer", .layer), ("position", .position), ("whole", .whole),
+      ("groups", .group(4)), ("position groups", .init(rows: .position, channels: .groups(4))),
+      ("shards", .init(rows: .shards(3), channels: .each)),
+      ("columns", .init(rows: .axes([2]), channels: .each)),
+      ("labels of samples", .init(rows: .labels(3), channels: .groups(2))),
+      ("labels of positions", .init(rows: .labels(3), channels: .each)),
+    ]
+    for (name, partition) in partitions {
+      for shape in [[5, 17, 18, 20], [8, 33, 34, 64], [3, 9, 9, 132], [3, 70, 70, 8]] as [Shape] {
+        for (recovery, epilogue) in [
+          (.affine, Epilogue()), (.init(.samples), Epilogue(activation: .relu)),
+          (.init(.elements), full), (.affine, full),
+        ] as [(Normalization.Recovery, Epilogue)] {
+          cases.append(
+            .normalization(
+              "\(name), \(shape), \(recovery), \(epilogue)", shape,
+              try! Normalization(
+                partition: partition, statistics: .current, recovery: recovery,
+                epilogue: epilogue), labelsPerPosition: name == "labels of positions"))
+        }
+      }
+    }
+    for shape in [[4096, 40], [700, 768], [40, 5000]] as [Shape] {
+      for operation in [
+        .standardize(epsilon: 1e-5), .rootMeanSquare(epsilon: 1e-6),
+      ] as [Normalization.Operation] {
+        cases.append(
+          .normalization(
+            "rows, \(shape), \(operation)", shape,
+            try! Normalization(
+              partition: .position, statistics: .current, operation: operation, epilogue: full)))
+      }
+    }
+    return cases
+  }()
+
   static let activations: [PrimitiveCase] = Activation.everyKind.flatMap { activation in
     ([3, 4, 5, 8, 15, 16, 17, 31, 33, 65_539] as [Int]).map { count in
       .activation(activation, [1, count])

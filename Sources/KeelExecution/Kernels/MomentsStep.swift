@@ -90,8 +90,7 @@ internal struct MixedMomentsStep: PreparedKernel {
 
   func run(_ operands: Operands, _ parallelism: Parallelism) {
     kernel.run(
-      (0..<mixture.count).map { operands.floats($0) },
-      (mixture.count..<mixture.operandCount).map { operands.floats($0) },
+      { operands.floats($0) }, { operands.floats(mixture.count + $0) },
       into: operands.result(0))
   }
 }
@@ -104,11 +103,10 @@ internal struct MixedMomentsGradientStep: PreparedKernel {
   var scratchCount: Int { kernel.gradientScratchCount }
 
   func run(_ operands: Operands, _ parallelism: Parallelism) {
-    let (count, all) = (mixture.count, mixture.operandCount)
     kernel.gradient(
-      operands.floats(0), (1...count).map { operands.floats($0) },
-      (count + 1..<all + 1).map { operands.floats($0) },
-      into: (0..<all).map { operands.result($0) }, scratch: operands.scratch)
+      operands.floats(0), { operands.floats(1 + $0) },
+      { operands.floats(1 + mixture.count + $0) }, into: { operands.result($0) },
+      scratch: operands.scratch)
   }
 }
 

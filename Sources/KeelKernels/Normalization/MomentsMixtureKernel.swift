@@ -3,6 +3,9 @@ package import KeelTensor
 /// Mixtures of moments and their gradients, as `MomentsMixture` states them: small tables, in Double, by the
 /// calling thread.
 package struct MomentsMixtureKernel: Sendable {
+  /// Where the tables, or the weights, are, by number.
+  package typealias Tables = (Int) -> UnsafePointer<Float>
+
   private let mixture: MomentsMixture
   /// The cells of each table, and for each the cell that each cell of the result takes.
   private let counts: [Int]
@@ -39,8 +42,8 @@ package struct MomentsMixtureKernel: Sendable {
     perChannel = weights.map { $0.rank == 2 }
   }
 
-  private func moments(_ k: Int, _ cell: Int, _ tables: [UnsafePointer<Float>]) -> Moments {
-    let (table, count, at) = (tables[k], counts[k], Int(from[k][cell]))
+  private func moments(_ k: Int, _ cell: Int, _ tables: Tables) -> Moments {
+    let (table, count, at) = (tables(k), counts[k], Int(from[k][cell]))
     return Moments(
       count: Double(table[MomentsLayout.count * count + at]),
       mean: Double(table[MomentsLayout.mean * count + at])
@@ -54,11 +57,11 @@ package struct MomentsMixtureKernel: Sendable {
 
   /// The moments of a cell of the result.
   private func mixed(
-    _ cell: Int, _ tables: [UnsafePointer<Float>], _ weights: [UnsafePointer<Float>]
+    _ cell: Int, _ tables: Tables, _ weights: Tables
   ) -> Moments {
     var result = Moments()
     func weight(_ k: Int, _ operand: Int) -> Double {
-      Double(weights[operand][position(k, cell, of: operand)])
+      Double(weights(operand)[position(k, cell, of: operand)])
     }
     guard mixture.kind != .merged else {
       for k in counts.indices { result.merge(moments(k, cell, tables)) }
@@ -78,7 +81,7 @@ package struct MomentsMixtureKernel: Sendable {
 
   /// Computes the moments of the mixture: 4 × cells.
   package func run(
-    _ tables: [UnsafePointer<Float>], _ weights: [UnsafePointer<Float>],
+    _ tables: Tables, _ weights: Tables,
     into result: UnsafeMutablePointer<Float>
   ) {
     for cell in 0..<cells {
@@ -104,8 +107,8 @@ package struct MomentsMixtureKernel: Sendable {
 
   /// Computes the gradient of each table and each weight.
   package func gradient(
-    _ dMoments: UnsafePointer<Float>, _ tables: [UnsafePointer<Float>],
-    _ weights: [UnsafePointer<Float>], into results: [UnsafeMutablePointer<Float>],
+    _ dMoments: UnsafePointer<Float>, _ tables: Tables,
+    _ weights: Tables, into results: (Int) -> UnsafeMutablePointer<Float>,
     scratch: UnsafeMutablePointer<Float>
   ) {
     let sums = UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: Double.self)
@@ -115,7 +118,7 @@ package struct MomentsMixtureKernel: Sendable {
     }
     var next = sums
     for (k, count) in counts.enumerated() {
-      let result = results[k]
+      let result = results(k)
       for cell in 0..<count {
         result[MomentsLayout.count * count + cell] = 0
         result[MomentsLayout.mean * count + cell] = Float(next[cell])
@@ -125,22 +128,23 @@ package struct MomentsMixtureKernel: Sendable {
       next += 2 * count
     }
     for (operand, isPerChannel) in perChannel.enumerated() {
+      let result = results(counts.count + operand)
       for i in 0..<weightCount(isPerChannel) {
-        results[counts.count + operand][i] = Float(next[i])
+        result[i] = Float(next[i])
       }
       next += weightCount(isPerChannel)
     }
   }
 
   private func addGradients(
-    _ cell: Int, _ dMoments: UnsafePointer<Float>, _ tables: [UnsafePointer<Float>],
-    _ weights: [UnsafePointer<Float>], to sums: UnsafeMutablePointer<Double>
+    _ cell: Int, _ dMoments: UnsafePointer<Float>, _ tables: Tables,
+    _ weights: Tables, to sums: UnsafeMutablePointer<Double>
   ) {
     let whole = mixed(cell, tables, weights)
     let dm = Double(dMoments[MomentsLayout.mean * cells + cell])
     let dv = Double(dMoments[MomentsLayout.squaredDeviations * cells + cell])
     func weight(_ k: Int, _ operand: Int) -> Double {
-      Double(weights[operand][position(k, cell, of: operand)])
+      Double(weights(operand)[position(k, cell, of: operand)])
     }
     var h = dm
     if mixture.kind == .pooled {

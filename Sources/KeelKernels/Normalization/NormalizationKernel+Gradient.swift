@@ -317,12 +317,6 @@ private struct GradientPass {
 
   // MARK: Row by row
 
-  /// The elements of γ or β.
-  private var affineCount: Int {
-    let extents = kernel.normalization.recovery.operandExtents(of: kernel.shape.extents)
-    return extents.reduce(1, *)
-  }
-
   /// dγ and dβ row by row: each element is summed in Float over the rows that share it, in order, by one
   /// task.
   /// - Parameter memory: a table's numbers, and a row of a worker's for what nobody wants.
@@ -333,8 +327,8 @@ private struct GradientPass {
     )
   ) {
     guard to.dScale != nil || to.dShift != nil else { return }
-    to.dScale?.update(repeating: 0, count: affineCount)
-    to.dShift?.update(repeating: 0, count: affineCount)
+    to.dScale?.update(repeating: 0, count: kernel.affineCount)
+    to.dShift?.update(repeating: 0, count: kernel.affineCount)
     let tiles = kernel.affineTiles
     parallelism.forEach(tiles.count, work: 2 * kernel.rows * channels) { tile, worker in
       kernel.forEachRange(of: tiles[tile]) { range in

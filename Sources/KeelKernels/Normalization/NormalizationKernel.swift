@@ -18,6 +18,8 @@ package struct NormalizationKernel: Sendable {
   let pieces: RowTiles
   /// Channels of a cell, and cells of a row of them.
   let group: Int, groups: Int
+  /// The elements of γ or β.
+  let affineCount: Int
 
   /// Elements of a task of a pass over x.
   private static let elementsPerPiece = 32_768
@@ -38,6 +40,7 @@ package struct NormalizationKernel: Sendable {
     moments = MomentsKernel(tables, partition, of: shape)
     group = moments.group
     groups = moments.groups
+    affineCount = normalization.recovery.operandExtents(of: shape.extents).reduce(1, *)
     pieces = RowTiles(
       rows: shape.rowCount, target: max(1, Self.elementsPerPiece / max(channels, 1)))
   }

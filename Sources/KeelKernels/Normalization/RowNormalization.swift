@@ -144,10 +144,8 @@ internal struct RowNormalization: Sendable {
       if wantsAffine { addSums(sums, to) }
       return
     }
-    let extents = kernel.normalization.recovery.operandExtents(of: kernel.shape.extents)
-    let count = extents.reduce(1, *)
-    to.dScale?.update(repeating: 0, count: count)
-    to.dShift?.update(repeating: 0, count: count)
+    to.dScale?.update(repeating: 0, count: kernel.affineCount)
+    to.dShift?.update(repeating: 0, count: kernel.affineCount)
     let tiles = kernel.affineTiles
     parallelism.forEach(tiles.count, work: work) { tile, index in
       let kept = workers + index * workerCount
