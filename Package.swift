@@ -49,7 +49,8 @@ let package = Package(
     .target(
       name: "KeelTraining",
       dependencies: [
-        "KeelExecution", "KeelLayers", .product(name: "Logging", package: "swift-log"),
+        "KeelKernels", "KeelExecution", "KeelLayers",
+        .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),
     .target(
