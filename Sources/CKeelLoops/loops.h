@@ -157,7 +157,6 @@ const KeelLoops KEEL_TABLE = {
     .normalize = normalize,
     .normalizeReduce = normalizeReduce,
     .normalizeGradient = normalizeGradient,
-    .affineGradient = affineGradient,
     .normalizeRows = normalizeRows,
     .normalizeRowsGradient = normalizeRowsGradient,
     .gather = gather,

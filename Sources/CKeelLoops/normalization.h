@@ -3,50 +3,65 @@
    z = scale·(x − pivot) + shift, with one scale, shift and pivot per channel of the rows of a call; where
    rows have scales of their own, v = rowScale·z + rowShift, else v = z. */
 
+/* Sums over rows go over this many rows at a time, so that what they read of wide rows stays near. */
+enum { SUM_ROWS = 16 };
+
+/* A loop over the rows in runs of SUM_ROWS: `count` rows from `first` on. */
+#define EACH_ROW_BLOCK                                                               \
+  for (long first = 0, count = rows < SUM_ROWS ? rows : SUM_ROWS; first < rows;      \
+       first += SUM_ROWS, count = rows - first < SUM_ROWS ? rows - first : SUM_ROWS)
+
 static void moments(const float *x, long rows, long channels, const float *pivot, float *sum,
                     float *square) {
   enum { BLOCK = 4 }; /* eight independent sums hide the latency of an addition */
-  long c = 0;
-  for (; c + BLOCK * KEEL_WIDTH <= channels; c += BLOCK * KEEL_WIDTH) {
-    Vector p[BLOCK], s[BLOCK], q[BLOCK];
-    for (int b = 0; b < BLOCK; b++) {
-      p[b] = load(pivot + c + b * KEEL_WIDTH);
-      s[b] = q[b] = splat(0);
-    }
-    for (long r = 0; r < rows; r++) {
-      const float *row = x + r * channels + c;
+  EACH_ROW_BLOCK {
+    const float *from = x + first * channels;
+    long c = 0;
+    for (; c + BLOCK * KEEL_WIDTH <= channels; c += BLOCK * KEEL_WIDTH) {
+      Vector p[BLOCK], s[BLOCK], q[BLOCK];
       for (int b = 0; b < BLOCK; b++) {
-        Vector d = load(row + b * KEEL_WIDTH) - p[b];
-        s[b] += d;
-        q[b] += d * d;
+        long at = c + b * KEEL_WIDTH;
+        p[b] = load(pivot + at);
+        s[b] = first ? load(sum + at) : splat(0);
+        q[b] = first ? load(square + at) : splat(0);
+      }
+      for (long r = 0; r < count; r++) {
+        const float *row = from + r * channels + c;
+        for (int b = 0; b < BLOCK; b++) {
+          Vector d = load(row + b * KEEL_WIDTH) - p[b];
+          s[b] += d;
+          q[b] += d * d;
+        }
+      }
+      for (int b = 0; b < BLOCK; b++) {
+        store(sum + c + b * KEEL_WIDTH, s[b]);
+        store(square + c + b * KEEL_WIDTH, q[b]);
       }
     }
-    for (int b = 0; b < BLOCK; b++) {
-      store(sum + c + b * KEEL_WIDTH, s[b]);
-      store(square + c + b * KEEL_WIDTH, q[b]);
-    }
-  }
 #define BODY(T)                                                  \
-  T p = LOAD(T, pivot + c);                                      \
-  T s0 = SPLAT(T, 0), q0 = SPLAT(T, 0), s1 = s0, q1 = q0;        \
-  long r = 0;                                                    \
-  for (; r + 2 <= rows; r += 2) {                                \
-    T d0 = LOAD(T, x + r * channels + c) - p;                    \
-    T d1 = LOAD(T, x + (r + 1) * channels + c) - p;              \
-    s0 += d0;                                                    \
-    q0 += d0 * d0;                                               \
-    s1 += d1;                                                    \
-    q1 += d1 * d1;                                               \
-  }                                                              \
-  if (r < rows) {                                                \
-    T d = LOAD(T, x + r * channels + c) - p;                     \
-    s0 += d;                                                     \
-    q0 += d * d;                                                 \
-  }                                                              \
-  STORE(T, sum + c, s0 + s1);                                    \
-  STORE(T, square + c, q0 + q1);
-  CHANNELS(BODY)
+    T p = LOAD(T, pivot + c);                                    \
+    T s0 = first ? LOAD(T, sum + c) : SPLAT(T, 0);               \
+    T q0 = first ? LOAD(T, square + c) : SPLAT(T, 0);            \
+    T s1 = SPLAT(T, 0), q1 = s1;                                 \
+    long r = 0;                                                  \
+    for (; r + 2 <= count; r += 2) {                             \
+      T d0 = LOAD(T, from + r * channels + c) - p;               \
+      T d1 = LOAD(T, from + (r + 1) * channels + c) - p;         \
+      s0 += d0;                                                  \
+      q0 += d0 * d0;                                             \
+      s1 += d1;                                                  \
+      q1 += d1 * d1;                                             \
+    }                                                            \
+    if (r < count) {                                             \
+      T d = LOAD(T, from + r * channels + c) - p;                \
+      s0 += d;                                                   \
+      q0 += d * d;                                               \
+    }                                                            \
+    STORE(T, sum + c, s0 + s1);                                  \
+    STORE(T, square + c, q0 + q1);
+    CHANNELS(BODY)
 #undef BODY
+  }
 }
 
 /* With offsets from the pivot p: the rows' mean is p + s/n, their deviations q − s²/n; merging adds
@@ -246,49 +261,83 @@ static void normalize(const KeelMap *map, float *y, const float *x, long rows, l
 
 INLINE void reduceChannels(const int rows_, const int mask, const KeelMap *map, const float *dy,
                            const float *x, const float *y, long rows, long channels, float *sum,
-                           float *product) {
+                           float *product, float *dResidual, float *dScale, float *dShift) {
+  enum { BLOCK = 4 };
   const float *pivot = map->pivot, *scale = map->scale, *shift = map->shift;
-  long c = 0;
-#define STEP(T, r, S, Q)                                               \
-  {                                                                    \
-    const float *rowScale = rows_ ? map->rowScale + (r) * map->scaleStride : 0;  \
-    const float *rowShift = rows_ ? map->rowShift + (r) * map->shiftStride : 0;  \
-    long at = (r) * channels + c;                                      \
-    T d = LOAD(T, x + at) - p, dy0 = LOAD(T, dy + at);                 \
-    T g = ACTIVE(T, dy0, d, y + at);                                   \
-    if (rows_) g *= LOAD(T, rowScale + c);                             \
-    S += g;                                                            \
-    Q += g * d;                                                        \
+  const long scaleStride = map->scaleStride, shiftStride = map->shiftStride;
+  /* Adds an element's part at channel c of row r to S and Q. */
+#define STEP(T, r, S, Q)                                                  \
+  {                                                                       \
+    const float *rowScale = rows_ ? map->rowScale + (r) * scaleStride : 0; \
+    const float *rowShift = rows_ ? map->rowShift + (r) * shiftStride : 0; \
+    const long at = (r) * channels + c;                                   \
+    T d = LOAD(T, x + at) - LOAD(T, pivot + c), dy0 = LOAD(T, dy + at);   \
+    T g = ACTIVE(T, dy0, d, y + at);                                      \
+    if (mask == KEEL_MASK_OUTPUT) STORE(T, dResidual + at, g);            \
+    if (rows_) {                                                          \
+      float *dk = dScale + (r) * scaleStride + c, *dt = dShift + (r) * shiftStride + c; \
+      STORE(T, dk, LOAD(T, dk) + g * (LOAD(T, scale + c) * d + LOAD(T, shift + c)));    \
+      STORE(T, dt, LOAD(T, dt) + g);                                      \
+      g *= LOAD(T, rowScale + c);                                         \
+    }                                                                     \
+    S += g;                                                               \
+    Q += g * d;                                                           \
   }
-#define BODY(T)                                                                     \
-  T p = LOAD(T, pivot + c), s0 = SPLAT(T, 0), q0 = s0, s1 = s0, q1 = s0;            \
-  long r = 0;                                                                       \
-  for (; r + 2 <= rows; r += 2) { STEP(T, r, s0, q0) STEP(T, r + 1, s1, q1) }       \
-  if (r < rows) STEP(T, r, s0, q0)                                                  \
-  STORE(T, sum + c, s0 + s1);                                                       \
-  STORE(T, product + c, q0 + q1);
-  CHANNELS(BODY)
+  EACH_ROW_BLOCK {
+    const long end = first + count;
+    long c = 0;
+    while (c + BLOCK * KEEL_WIDTH <= channels) {
+      Vector s[BLOCK], q[BLOCK];
+      const long start = c;
+      for (int b = 0; b < BLOCK; b++) {
+        s[b] = first ? load(sum + start + b * KEEL_WIDTH) : splat(0);
+        q[b] = first ? load(product + start + b * KEEL_WIDTH) : splat(0);
+      }
+      for (long r = first; r < end; r++)
+        for (int b = 0; b < BLOCK; b++) {
+          c = start + b * KEEL_WIDTH;
+          STEP(Vector, r, s[b], q[b])
+        }
+      for (int b = 0; b < BLOCK; b++) {
+        store(sum + start + b * KEEL_WIDTH, s[b]);
+        store(product + start + b * KEEL_WIDTH, q[b]);
+      }
+      c = start + BLOCK * KEEL_WIDTH;
+    }
+#define BODY(T)                                                             \
+    T s0 = first ? LOAD(T, sum + c) : SPLAT(T, 0);                          \
+    T q0 = first ? LOAD(T, product + c) : SPLAT(T, 0);                      \
+    T s1 = SPLAT(T, 0), q1 = s1;                                            \
+    long r = first;                                                         \
+    for (; r + 2 <= end; r += 2) { STEP(T, r, s0, q0) STEP(T, r + 1, s1, q1) } \
+    if (r < end) STEP(T, r, s0, q0)                                         \
+    STORE(T, sum + c, s0 + s1);                                             \
+    STORE(T, product + c, q0 + q1);
+    CHANNELS(BODY)
 #undef BODY
+  }
 #undef STEP
 }
 
 static void normalizeReduce(const KeelMap *map, const float *dy, const float *x, const float *y,
-                            long rows, long channels, int mask_, float *sum, float *product) {
-#define FORM(ROWS, MASK) \
-  reduceChannels(ROWS, MASK, map, dy, x, y, rows, channels, sum, product)
+                            long rows, long channels, int mask_, float *sum, float *product,
+                            float *dResidual, float *dScale, float *dShift) {
+#define FORM(ROWS, MASK)                                                                \
+  reduceChannels(ROWS, MASK, map, dy, x, y, rows, channels, sum, product, dResidual, dScale, \
+                 dShift)
   EACH_FORM(FORM)
 #undef FORM
 }
 
 INLINE void gradientRow(const int rows_, const int mask, float *dx, float *dResidual,
-                        const float *dy, const float *x, const float *y, long channels,
-                        const float *pivot, const float *scale, const float *shift,
-                        const float *rowScale, const float *rowShift, const float *a,
-                        const float *b, const float *offset) {
+                        const float *dy, const float *x, long channels, const float *pivot,
+                        const float *scale, const float *shift, const float *rowScale,
+                        const float *rowShift, const float *a, const float *b,
+                        const float *offset) {
   long c = 0;
 #define BODY(T)                                                                        \
   T d = LOAD(T, x + c) - LOAD(T, pivot + c), dy0 = LOAD(T, dy + c);                    \
-  T g = ACTIVE(T, dy0, d, y + c);                                                      \
+  T g = ACTIVE(T, dy0, d, dy + c);                                                     \
   if (dResidual) STORE(T, dResidual + c, g);                                           \
   if (rows_) g *= LOAD(T, rowScale + c);                                               \
   STORE(T, dx + c, LOAD(T, a + c) * g + (LOAD(T, b + c) * d + LOAD(T, offset + c)));
@@ -297,47 +346,22 @@ INLINE void gradientRow(const int rows_, const int mask, float *dx, float *dResi
 }
 
 static void normalizeGradient(const KeelMap *map, float *dx, float *dResidual, const float *dy,
-                              const float *x, const float *y, long rows, long channels, int mask_,
-                              const float *a, const float *b, const float *c) {
-#define FORM(ROWS, MASK)                                                                       \
-  for (long r = 0; r < rows; r++) {                                                            \
-    long at = r * channels;                                                                    \
-    gradientRow(ROWS, MASK, dx + at, dResidual ? dResidual + at : 0, dy + at, x + at,          \
-                MASK == KEEL_MASK_OUTPUT ? y + at : 0, channels, map->pivot, map->scale,       \
-                map->shift, ROWS ? map->rowScale + r * map->scaleStride : 0,                     \
-                ROWS ? map->rowShift + r * map->shiftStride : 0, a, b, c);                       \
+                              const float *x, long rows, long channels, int mask, const float *a,
+                              const float *b, const float *c) {
+#define FORM(ROWS, MASK)                                                                  \
+  for (long r = 0; r < rows; r++) {                                                       \
+    long at = r * channels;                                                               \
+    gradientRow(ROWS, MASK, dx + at, dResidual ? dResidual + at : 0, dy + at, x + at,     \
+                channels, map->pivot, map->scale, map->shift,                             \
+                ROWS ? map->rowScale + r * map->scaleStride : 0,                          \
+                ROWS ? map->rowShift + r * map->shiftStride : 0, a, b, c);                \
   }
-  EACH_FORM(FORM)
-#undef FORM
-}
-
-INLINE void affineRow(const int mask, float *dScale, float *dShift, const float *dy,
-                      const float *x, const float *y, long channels, const float *pivot,
-                      const float *scale, const float *shift, const float *rowScale,
-                      const float *rowShift) {
-  enum { rows_ = 1 };
-  long c = 0;
-#define BODY(T)                                                                              \
-  T d = LOAD(T, x + c) - LOAD(T, pivot + c), dy0 = LOAD(T, dy + c);                          \
-  T g = ACTIVE(T, dy0, d, y + c);                                                            \
-  T z = LOAD(T, scale + c) * d + LOAD(T, shift + c);                                         \
-  STORE(T, dScale + c, LOAD(T, dScale + c) + g * z);                                         \
-  STORE(T, dShift + c, LOAD(T, dShift + c) + g);
-  CHANNELS(BODY)
-#undef BODY
-}
-
-static void affineGradient(const KeelMap *map, float *dScale, float *dShift, const float *dy,
-                           const float *x, const float *y, long rows, long channels, int mask_) {
-#define FORM(ROWS, MASK)                                                                     \
-  for (long r = 0; r < rows; r++) {                                                          \
-    long at = r * channels, k = r * map->scaleStride, t = r * map->shiftStride;              \
-    affineRow(MASK, dScale + k, dShift + t, dy + at, x + at,                                 \
-              MASK == KEEL_MASK_OUTPUT ? y + at : 0, channels, map->pivot, map->scale,       \
-              map->shift, map->rowScale + k, map->rowShift + t);                             \
+  if (map->rowScale) {
+    if (mask == KEEL_MASK_RECOMPUTE) { FORM(1, KEEL_MASK_RECOMPUTE) }
+    else { FORM(1, KEEL_MASK_NONE) }
+  } else {
+    if (mask == KEEL_MASK_RECOMPUTE) { FORM(0, KEEL_MASK_RECOMPUTE) }
+    else { FORM(0, KEEL_MASK_NONE) }
   }
-  if (mask_ == KEEL_MASK_OUTPUT) { FORM(1, KEEL_MASK_OUTPUT) }
-  else if (mask_ == KEEL_MASK_RECOMPUTE) { FORM(1, KEEL_MASK_RECOMPUTE) }
-  else { FORM(1, KEEL_MASK_NONE) }
 #undef FORM
 }

@@ -10,11 +10,10 @@ import Testing
     let x = try Tensor([1, 5, 2, 5, 3, 5, 6, 5], shape: [4, 2])
     let standardizer = try Standardizer(fitting: x)
     #expect(standardizer.means == [3, 5])
-    let divisors = [3.5.squareRoot(), 1]
-    #expect(standardizer.divisors == divisors)
+    let deviation = Double(3.5).squareRoot()
+    #expect(standardizer.divisors == [deviation, 1])
     let y = try standardizer.apply(x)
     let centered: [Double] = [-2, 0, -1, 0, 0, 0, 3, 0]
-    let deviation = 3.5.squareRoot()
     #expect(y.elements == centered.map { Float($0 / deviation) })
     #expect(try Standardizer(.center, fitting: x).apply(x).elements == [-2, 0, -1, 0, 0, 0, 3, 0])
     #expect(try standardizer.inverse(y).elements == x.elements)

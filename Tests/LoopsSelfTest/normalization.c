@@ -135,18 +135,22 @@ static void testGradient(long channels) {
       shifts[r * map.shiftStride + k] += g[i];
     }
     const float *saved = mask == KEEL_MASK_OUTPUT ? y : 0;
-    ENTRY(normalizeReduce)(&map, dy, x, saved, ROWS, channels, mask, sum, product);
+    ENTRY(normalizeReduce)(&map, dy, x, saved, ROWS, channels, mask, sum, product, dResidual, dScale,
+                           dShift);
     expect("normalizeReduce, sum", channels, sum, s, channels, 1e-5);
     expect("normalizeReduce, product", channels, product, p, channels, 1e-5);
-    ENTRY(normalizeGradient)(&map, dx, mask ? dResidual : 0, dy, x, saved, ROWS, channels, mask, a,
-                             b, c);
-    expect("normalizeGradient, dx", channels, dx, expected, ROWS * channels, 4e-6);
-    if (mask) expect("normalizeGradient, dResidual", channels, dResidual, g, ROWS * channels, 0);
     if (byRow) {
-      ENTRY(affineGradient)(&map, dScale, dShift, dy, x, saved, ROWS, channels, mask);
-      expect("affineGradient, dScale", channels, dScale, scales, ROWS * channels, 1e-5);
-      expect("affineGradient, dShift", channels, dShift, shifts, ROWS * channels, 1e-5);
+      expect("normalizeReduce, dScale", channels, dScale, scales, ROWS * channels, 1e-5);
+      expect("normalizeReduce, dShift", channels, dShift, shifts, ROWS * channels, 1e-5);
     }
+    if (saved) {
+      expect("normalizeReduce, dResidual", channels, dResidual, g, ROWS * channels, 0);
+      ENTRY(normalizeGradient)(&map, dx, 0, dResidual, x, ROWS, channels, KEEL_MASK_NONE, a, b, c);
+    } else {
+      ENTRY(normalizeGradient)(&map, dx, dResidual, dy, x, ROWS, channels, mask, a, b, c);
+      expect("normalizeGradient, dResidual", channels, dResidual, g, ROWS * channels, 0);
+    }
+    expect("normalizeGradient, dx", channels, dx, expected, ROWS * channels, 4e-6);
     release();
   }
 }

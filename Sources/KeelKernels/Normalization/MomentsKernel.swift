@@ -62,7 +62,7 @@ package struct MomentsKernel: Sendable {
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     let memory = doubles(scratch)
-    parallelism.forEach(tasks.tasks.count, work: tables.rows * channels) { task, worker in
+    parallelism.forEach(tasks.count, work: tables.rows * channels) { task, worker in
       gather(
         task, x, labels: labels, weights: weights, memory,
         self.worker(scratch, worker))
@@ -92,7 +92,7 @@ package struct MomentsKernel: Sendable {
     scratch: UnsafeMutablePointer<Float>, worker: Int
   ) {
     let memory = doubles(scratch)
-    for task in tasks.firstTask[table]..<tasks.firstTask[table + 1] {
+    for task in tasks.firstTask![table]..<tasks.firstTask![table + 1] {
       gather(task, x, labels: nil, weights: nil, memory, self.worker(scratch, worker))
     }
     finish(table, memory, into: moments)
@@ -107,7 +107,8 @@ package struct MomentsKernel: Sendable {
     let (pivot, sum) = (rows, rows + ChannelRows.padded(channels))
     let square = sum + ChannelRows.padded(channels)
     tasks.clear(task: task, memory)
-    tables.forEachRun(in: tasks.tasks[task], labels: labels, period: weightPeriod) { run, table in
+    tables.forEachRun(in: tasks.pieces.ranges[task], labels: labels, period: weightPeriod) {
+      run, table in
       let slot = tasks.slot(memory, task: task, table: table)
       let weight = weights.map { $0[run.lowerBound / weightPeriod!] } ?? 1
       guard weight > 0 else { return }

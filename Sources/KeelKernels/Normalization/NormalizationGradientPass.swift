@@ -4,6 +4,7 @@ internal import KeelTensor
 /// The steps of one gradient.
 internal struct NormalizationGradientPass {
   let kernel: NormalizationKernel
+  let tasks: TableTasks
   let dy: UnsafePointer<Float>, x: UnsafePointer<Float>, y: UnsafePointer<Float>?
   let mask: Int32
   let statistics: KeelMoments
@@ -17,7 +18,6 @@ internal struct NormalizationGradientPass {
 
   var channels: Int { kernel.channels }
   var padded: Int { ChannelRows.padded(kernel.channels) }
-  private var tasks: TableTasks { kernel.moments.tasks }
 
   func fill(
     _ table: Int, _ memory: UnsafeMutablePointer<Float>, _ worker: UnsafeMutablePointer<Float>
@@ -25,31 +25,53 @@ internal struct NormalizationGradientPass {
     kernel.fill(memory, table: table, statistics, recovery, worker)
   }
 
-  /// Sums of a task's rows, in its slots.
+  /// Sums of a task's rows, in its slots; dResidual where y tells what is active; dγ and dβ where they change
+  /// row by row: each element is summed in Float over the rows that share it, in order, by one task.
+  /// - Parameters:
+  ///   - memory: what tables' numbers lie in, by table.
+  ///   - rows: three rows of a worker's.
   func reduce(
-    _ task: Int, _ rows: UnsafeMutablePointer<Float>,
-    _ memory: (_ table: Int) -> UnsafeMutablePointer<Float>
+    _ task: Int, _ memory: UnsafeMutablePointer<Float>, _ rows: UnsafeMutablePointer<Float>
   ) {
-    let (sum, product) = (rows, rows + padded)
+    let (sum, product, unwanted) = (rows, rows + padded, rows + 2 * padded)
     tasks.clear(task: task, sums)
-    kernel.tables.forEachRun(
-      in: tasks.tasks[task], labels: recovery.labels, period: kernel.period
-    ) { run, table in
-      let slot = tasks.slot(sums, task: task, table: table)
-      var first = run.lowerBound
-      while first < run.upperBound {
-        let count = min(RowReduction.chunkRows, run.upperBound - first)
-        let at = first * channels
-        let map = kernel.map(memory(table), from: first, recovery, constants: constants)
-        withUnsafePointer(to: map) { map in
-          loops.normalizeReduce(
-            map, dy + at, x + at, y.map { $0 + at }, count, channels, mask, sum, product)
+    clearRecovery(of: task)
+    tasks.pieces.forEachRange(of: task) { range in
+      kernel.tables.forEachRun(in: range, labels: recovery.labels, period: kernel.period) {
+        run, table in
+        let slot = tasks.slot(sums, task: task, table: table)
+        var first = run.lowerBound
+        while first < run.upperBound {
+          let count = min(RowReduction.chunkRows, run.upperBound - first)
+          let at = first * channels
+          let own = memory + table * kernel.tableCount
+          let map = kernel.map(own, from: first, recovery, constants: constants)
+          let offset = kernel.rowOffset(first).offset
+          withUnsafePointer(to: map) { map in
+            loops.normalizeReduce(
+              map, dy + at, x + at, y.map { $0 + at }, count, channels, mask, sum, product,
+              to.dResidual.map { $0 + at }, to.dScale.map { $0 + offset } ?? unwanted,
+              to.dShift.map { $0 + offset } ?? unwanted)
+          }
+          loops.accumulate(slot, sum, channels)
+          loops.accumulate(slot + channels, product, channels)
+          first += count
         }
-        loops.accumulate(slot, sum, channels)
-        loops.accumulate(slot + channels, product, channels)
-        first += count
       }
     }
+  }
+
+  /// Empties the elements of dγ and dβ that a task sums.
+  private func clearRecovery(of task: Int) {
+    guard kernel.recoversByRow else { return }
+    var rows = tasks.pieces.ranges[task]
+    if kernel.normalization.recovery.extent == .samples {
+      let positions = max(kernel.positions, 1)
+      rows = rows.lowerBound / positions..<rows.upperBound / positions
+    }
+    let (at, count) = (rows.lowerBound * channels, rows.count * channels)
+    to.dScale.map { ($0 + at).update(repeating: 0, count: count) }
+    to.dShift.map { ($0 + at).update(repeating: 0, count: count) }
   }
 
   func clearCells() { cells.update(repeating: 0, count: 2 * kernel.cellCount) }
@@ -129,17 +151,20 @@ internal struct NormalizationGradientPass {
     }
   }
 
-  /// dx and dResidual of the rows of a range.
-  func apply(_ range: Range<Int>, _ memory: (_ table: Int) -> UnsafeMutablePointer<Float>) {
+  /// dx of the rows of a range, and dResidual unless the sums have left it.
+  func apply(_ range: Range<Int>, _ memory: UnsafeMutablePointer<Float>) {
+    let isMasked = mask == KEEL_MASK_OUTPUT.rawValue
+    let g = isMasked ? UnsafePointer(to.dResidual!) : dy
     kernel.tables.forEachRun(in: range, labels: recovery.labels, period: kernel.period) {
       run, table in
       let at = run.lowerBound * channels
-      let own = memory(table)
+      let own = memory + table * kernel.tableCount
       let map = kernel.map(own, from: run.lowerBound, recovery, constants: constants)
       withUnsafePointer(to: map) { map in
         loops.normalizeGradient(
-          map, to.dx + at, to.dResidual.map { $0 + at }, dy + at, x + at, y.map { $0 + at },
-          run.count, channels, mask, own + 3 * padded, own + 4 * padded, own + 5 * padded)
+          map, to.dx + at, isMasked ? nil : to.dResidual.map { $0 + at }, g + at, x + at, run.count,
+          channels, isMasked ? Int32(KEEL_MASK_NONE.rawValue) : mask, own + 3 * padded,
+          own + 4 * padded, own + 5 * padded)
       }
     }
   }

@@ -35,24 +35,26 @@ package struct NormalizationGradients {
 /// a cache.
 extension NormalizationKernel {
   /// Floats of a table's numbers in the backward pass: its map and a, b, c.
-  private var tableCount: Int { 2 * mapCount }
-  /// Floats of a worker: a table, what filling needs, sums of a chunk, four Doubles per cell.
+  var tableCount: Int { 2 * mapCount }
+  /// Floats of a worker: a table, what filling needs, three rows.
   private var gradientWorkerCount: Int {
-    tableCount + fillCount + 2 * ChannelRows.padded(channels) + 8 * ChannelRows.padded(groups)
+    tableCount + fillCount + 3 * ChannelRows.padded(channels)
   }
-  /// Whether a table's numbers are kept for the passes after that which made them.
-  private func keepsMaps(_ parallelism: Parallelism) -> Bool {
-    !isFused(parallelism) || recoversByRow
+  /// Whether one thread takes a table from its sums to dx.
+  private func isGradientFused(_ parallelism: Parallelism) -> Bool {
+    isFused(parallelism) && !recoversByRow
   }
+  /// Sums of γg and γg·(x − pivot) of each cell, and gradients of its mean and Σ(x − mean)².
   private var cellDoubles: Int { 4 * cellCount }
 
   /// The floats of scratch memory for `gradient`.
   package func gradientScratchCount(_ parallelism: Parallelism) -> Int {
-    if RowNormalization.serves(normalization) {
+    if isWithinRows {
       return RowNormalization(self).gradientScratchCount(parallelism)
     }
-    return moments.tasks.memoryCount + gradientWorkerCount * parallelism.threadCount
-      + constantCount + 2 * cellDoubles + (keepsMaps(parallelism) ? tables.count * tableCount : 0)
+    return gradientTasks.memoryCount + gradientWorkerCount * parallelism.threadCount
+      + constantCount + 2 * cellDoubles
+      + (isGradientFused(parallelism) ? 0 : tables.count * tableCount)
   }
 
   /// Computes the gradients.
@@ -64,13 +66,13 @@ extension NormalizationKernel {
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     let mask = isReLU ? (y == nil ? KEEL_MASK_RECOMPUTE : KEEL_MASK_OUTPUT) : KEEL_MASK_NONE
-    if RowNormalization.serves(normalization) {
+    if isWithinRows {
       RowNormalization(self).gradient(
         dy, x: x, y: y, mask: Int32(mask.rawValue), statistics, recovery, into: to,
         scratch: scratch, parallelism: parallelism)
       return
     }
-    let tasks = moments.tasks
+    let tasks = gradientTasks
     let sums = moments.doubles(scratch)
     let cells = sums + tasks.slots * tasks.slotCount
     let workers = scratch + tasks.memoryCount + 2 * cellDoubles
@@ -78,55 +80,51 @@ extension NormalizationKernel {
     let maps = constants + constantCount
     fillConstants(constants)
     let pass = NormalizationGradientPass(
-      kernel: self, dy: dy, x: x, y: y, mask: Int32(mask.rawValue),
+      kernel: self, tasks: tasks, dy: dy, x: x, y: y, mask: Int32(mask.rawValue),
       statistics: statistics.pointers(cells: cellCount), recovery: recovery, to: to, sums: sums,
       cells: cells, constants: constants)
-    func worker(_ index: Int) -> UnsafeMutablePointer<Float> {
-      workers + index * gradientWorkerCount
+    // A worker's rows, and what filling needs.
+    func memory(_ worker: Int) -> (
+      rows: UnsafeMutablePointer<Float>, fill: UnsafeMutablePointer<Float>
+    ) {
+      let fill = workers + worker * gradientWorkerCount + tableCount
+      return (fill + fillCount, fill)
     }
-    let keepsMaps = keepsMaps(parallelism)
-    func memory(_ table: Int, _ index: Int) -> UnsafeMutablePointer<Float> {
-      keepsMaps ? maps + table * tableCount : worker(index)
-    }
-    if !keepsMaps {
-      parallelism.forEach(tables.count, work: 4 * rows * channels) { table, index in
-        let own = worker(index)
-        pass.fill(table, own, own + tableCount)
-        for task in tasks.firstTask[table]..<tasks.firstTask[table + 1] {
-          pass.reduce(task, own + tableCount + fillCount) { _ in own }
+    if isGradientFused(parallelism) {
+      parallelism.forEach(tables.count, work: 4 * rows * channels) { table, worker in
+        let (rows, fill) = memory(worker)
+        let own = workers + worker * gradientWorkerCount
+        let maps = own - table * tableCount
+        pass.fill(table, own, fill)
+        for task in tasks.firstTask![table]..<tasks.firstTask![table + 1] {
+          pass.reduce(task, maps, rows)
         }
         tasks.addSlots(of: table, sums)
         pass.cellSums(table, clearing: true)
-        pass.adjoint(cellRow: table, own + tableCount)
-        pass.coefficients(table, own, own + tableCount)
-        pass.apply(tables.rows(of: table)) { _ in own }
+        pass.adjoint(cellRow: table, fill)
+        pass.coefficients(table, own, fill)
+        forEachPart(of: table..<table + 1) { pass.apply($0, maps) }
       }
     } else {
-      parallelism.forEach(tables.count, work: tables.count * channels * 16) { table, index in
-        pass.fill(table, memory(table, index), worker(index) + tableCount)
+      parallelism.forEach(tables.count, work: tables.count * channels * 16) { table, worker in
+        pass.fill(table, maps + table * tableCount, memory(worker).fill)
       }
-      parallelism.forEach(tasks.tasks.count, work: 2 * rows * channels) { task, index in
-        pass.reduce(task, worker(index) + tableCount + fillCount) { memory($0, index) }
+      parallelism.forEach(tasks.count, work: 2 * rows * channels) { task, worker in
+        pass.reduce(task, maps, memory(worker).rows)
+      }
+      parallelism.forEach(tables.count, work: 2 * tasks.slots * channels) { table, _ in
+        tasks.addSlots(of: table, sums)
       }
       pass.clearCells()
-      for table in 0..<tables.count {
-        tasks.addSlots(of: table, sums)
-        pass.cellSums(table, clearing: false)
+      for table in 0..<tables.count { pass.cellSums(table, clearing: false) }
+      parallelism.forEach(tables.cellRows, work: cellCount * 32) { cellRow, worker in
+        pass.adjoint(cellRow: cellRow, memory(worker).fill)
       }
-      parallelism.forEach(tables.cellRows, work: cellCount * 32) { cellRow, index in
-        pass.adjoint(cellRow: cellRow, worker(index) + tableCount)
+      parallelism.forEach(tables.count, work: tables.count * channels * 16) { table, worker in
+        pass.coefficients(table, maps + table * tableCount, memory(worker).fill)
       }
-      parallelism.forEach(tables.count, work: tables.count * channels * 16) { table, index in
-        pass.coefficients(table, memory(table, index), worker(index) + tableCount)
-      }
-      if recoversByRow {
-        // Before dx, which may be written over dy.
-        pass.affineRows(parallelism) { table, index in
-          (maps + table * tableCount, worker(index))
-        }
-      }
-      parallelism.forEach(pieces.count, work: 2 * rows * channels) { task, index in
-        pass.apply(pieces[pieces.count - 1 - task]) { memory($0, index) }
+      parallelism.forEach(pieces.count, work: 2 * rows * channels) { task, _ in
+        pieces.forEachRange(of: pieces.count - 1 - task, fromEnd: true) { pass.apply($0, maps) }
       }
     }
     if !recoversByRow { pass.affineSums() }

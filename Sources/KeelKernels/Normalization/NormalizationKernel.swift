@@ -6,8 +6,8 @@ package import KeelTensor
 ///
 /// Moments per cell, a map z = scale·(x − pivot) + shift per table and channel, and a pass that applies it.
 /// The mean is subtracted first, as two Floats: scale·x + shift would lose four digits at mean 10⁴ and
-/// deviation 0.1. Where cells lie within samples, one thread takes a sample from moments to result while it
-/// is in its cache; cells within rows are another kernel's.
+/// deviation 0.1. Where cells lie within samples, one thread takes a sample (or a few that share γ and β of
+/// elements) from moments to result while it is in its cache; cells within rows are another kernel's.
 package struct NormalizationKernel: Sendable {
   let normalization: Normalization
   let shape: Shape
@@ -15,7 +15,12 @@ package struct NormalizationKernel: Sendable {
   let operation: KeelOperation
   let tables: RowTables
   let moments: MomentsKernel
-  let pieces: RowTiles
+  /// The tasks of a pass over x.
+  let pieces: RowPieces
+  /// Pieces that own the elements of γ and β that their rows use; nil where rows own theirs, or all share.
+  let owningPieces: RowPieces?
+  /// How the sums of the gradient are cut.
+  let gradientTasks: TableTasks
   /// Channels of a cell, and cells of a row of them.
   let group: Int, groups: Int
   /// The elements of γ or β.
@@ -23,6 +28,12 @@ package struct NormalizationKernel: Sendable {
 
   /// Elements of a task of a pass over x.
   private static let elementsPerPiece = 32_768
+  /// Elements of a part of a fused table that is passed over at once, from the end on.
+  private static let elementsPerPart = 16_384
+  /// Elements of γ that are kept near while samples go past.
+  private static let elementsPerTile = 4096
+  /// Elements of the samples that share a pass over γ and β.
+  private static let elementsPerBlock = 1 << 20
 
   /// - Precondition: the activation is ReLU or nil, as `Normalization.checkActivation` says.
   package init(_ normalization: Normalization, of shape: Shape, labelsPerPosition: Bool = false) {
@@ -41,8 +52,36 @@ package struct NormalizationKernel: Sendable {
     group = moments.group
     groups = moments.groups
     affineCount = normalization.recovery.operandExtents(of: shape.extents).reduce(1, *)
-    pieces = RowTiles(
+    let plain = RowPieces(
       rows: shape.rowCount, target: max(1, Self.elementsPerPiece / max(channels, 1)))
+    switch normalization.recovery.extent {
+    case .channels, .positions: (pieces, owningPieces) = (plain, nil)
+    case .samples: (pieces, owningPieces) = (plain, Self.samplePieces(shape, tables))
+    case .elements:
+      pieces = Self.elementPieces(shape)
+      owningPieces = pieces
+    }
+    let byRow = Self.recoversByRow(normalization, tables)
+    gradientTasks =
+      if byRow, let owningPieces {
+        TableTasks(tables, channels: channels, pieces: owningPieces)
+      } else {
+        moments.tasks
+      }
+  }
+
+  private static func samplePieces(_ shape: Shape, _ tables: RowTables) -> RowPieces {
+    let most = max(1, TableTasks.mostDoubles / (2 * max(1, shape.channelCount * tables.count)))
+    let samples = (shape[0] + most - 1) / most
+    return RowPieces(
+      rows: shape.rowCount, target: max(1, samples * shape.rowCount / max(shape[0], 1)))
+  }
+
+  /// Positions of every sample: γ and β of elements are read, and their gradients summed, in a cache.
+  private static func elementPieces(_ shape: Shape) -> RowPieces {
+    RowPieces(
+      positions: shape.rowCount / max(shape[0], 1), samples: shape[0],
+      target: max(16, elementsPerTile / max(shape.channelCount, 1)))
   }
 
   /// The number of cells.
@@ -53,7 +92,9 @@ package struct NormalizationKernel: Sendable {
   var isReLU: Bool { normalization.epilogue.activation == .relu }
 
   /// Whether scale and shift change within a table, row by row.
-  var recoversByRow: Bool {
+  var recoversByRow: Bool { Self.recoversByRow(normalization, tables) }
+
+  private static func recoversByRow(_ normalization: Normalization, _ tables: RowTables) -> Bool {
     switch normalization.recovery.extent {
     case .channels: false
     case .samples: !tables.areContiguous
@@ -161,32 +202,27 @@ package struct NormalizationKernel: Sendable {
     recoversByRow && normalization.recovery.extent != .positions ? max(positions, 1) : nil
   }
 
-  /// What owns elements of γ and β row by row: positions where samples share them, else samples.
-  var affineTiles: RowTiles {
-    let shares = normalization.recovery.extent == .elements
-    return RowTiles(rows: shares ? positions : shape[0], target: shares ? 64 : 1)
-  }
-
-  /// Calls a closure with the rows of a tile of these, in order.
-  func forEachRange(of tile: Range<Int>, _ body: (Range<Int>) -> Void) {
-    guard normalization.recovery.extent == .elements else {
-      body(tile.lowerBound * positions..<tile.upperBound * positions)
-      return
-    }
-    for sample in 0..<shape[0] {
-      body(sample * positions + tile.lowerBound..<sample * positions + tile.upperBound)
-    }
-  }
-
   // MARK: Forward
 
-  private var isWithinRows: Bool { RowNormalization.serves(normalization) }
-  private var rowKernel: RowNormalization { RowNormalization(self) }
+  /// Whether each cell lies within a row and the statistics are those of x.
+  var isWithinRows: Bool {
+    guard normalization.statistics == .current, tables.haveOwnCells else { return false }
+    if case .equal(rows: 1) = tables.form { return true } else { return false }
+  }
+  /// The tables that a worker of a fused pass takes from moments to result at a time.
+  private var blockCount: Int {
+    guard normalization.recovery.extent == .elements, case .equal(rows: positions) = tables.form
+    else { return 1 }
+    return max(1, min(8, Self.elementsPerBlock / max(1, positions * channels)))
+  }
+
+  /// Floats of a worker: the maps of a block of tables, and what filling them needs.
+  private var workerCount: Int { blockCount * mapCount + fillCount }
 
   /// The floats of scratch memory for `run`.
   package func scratchCount(_ parallelism: Parallelism) -> Int {
     if isWithinRows { return 2 * ChannelRows.padded(channels) }
-    let worker = (mapCount + fillCount) * parallelism.threadCount
+    let worker = workerCount * parallelism.threadCount
     let maps = isFused(parallelism) ? 0 : tables.count * mapCount
     return constantCount + worker
       + max(normalization.statistics == .current ? moments.scratchCount(parallelism) : 0, maps)
@@ -203,7 +239,7 @@ package struct NormalizationKernel: Sendable {
     parallelism: Parallelism
   ) {
     if isWithinRows {
-      rowKernel.run(
+      RowNormalization(self).run(
         x, recovery, residual: residual, into: y, moments: newMoments!, scratch: scratch,
         parallelism: parallelism)
       return
@@ -211,17 +247,21 @@ package struct NormalizationKernel: Sendable {
     let statistics = (given ?? .moments(newMoments!)).pointers(cells: cellCount)
     let constants = scratch
     let workers = constants + constantCount
-    let rest = workers + (mapCount + fillCount) * parallelism.threadCount
+    let rest = workers + workerCount * parallelism.threadCount
     fillConstants(constants)
-    func worker(_ index: Int) -> UnsafeMutablePointer<Float> {
-      workers + index * (mapCount + fillCount)
+    func fillMemory(_ worker: Int) -> UnsafeMutablePointer<Float> {
+      workers + worker * workerCount + blockCount * mapCount
     }
     if isFused(parallelism) {
-      parallelism.forEach(tables.count, work: 2 * rows * channels) { table, index in
-        let memory = worker(index)
-        moments.run(table: table, x, into: newMoments!, scratch: rest, worker: index)
-        fill(memory, table: table, statistics, recovery, memory + mapCount)
-        apply(tables.rows(of: table), x, recovery, residual, y, constants) { _ in memory }
+      let blocks = RowTiles(rows: tables.count, target: blockCount)
+      parallelism.forEach(blocks.count, work: 2 * rows * channels) { task, worker in
+        let block = blocks[task]
+        let maps = workers + worker * workerCount - block.lowerBound * mapCount
+        for table in block {
+          moments.run(table: table, x, into: newMoments!, scratch: rest, worker: worker)
+          fill(maps + table * mapCount, table: table, statistics, recovery, fillMemory(worker))
+        }
+        forEachPart(of: block) { apply($0, x, recovery, residual, y, constants, maps) }
       }
       return
     }
@@ -229,13 +269,28 @@ package struct NormalizationKernel: Sendable {
       moments.run(
         x, labels: recovery.labels, into: newMoments!, scratch: rest, parallelism: parallelism)
     }
-    parallelism.forEach(tables.count, work: tables.count * channels * 16) { table, index in
-      fill(rest + table * mapCount, table: table, statistics, recovery, worker(index))
+    parallelism.forEach(tables.count, work: tables.count * channels * 16) { table, worker in
+      fill(rest + table * mapCount, table: table, statistics, recovery, fillMemory(worker))
     }
     // From the end on: what the moments have read last is still near.
     parallelism.forEach(pieces.count, work: rows * channels) { task, _ in
-      let range = pieces[pieces.count - 1 - task]
-      apply(range, x, recovery, residual, y, constants) { rest + $0 * mapCount }
+      pieces.forEachRange(of: pieces.count - 1 - task, fromEnd: true) {
+        apply($0, x, recovery, residual, y, constants, rest)
+      }
+    }
+  }
+
+  /// Calls a closure with parts of contiguous tables from the end on: what was read last is still near. The
+  /// tables of a block are samples, and a part goes past all of them.
+  func forEachPart(of block: Range<Int>, _ body: (Range<Int>) -> Void) {
+    let rows = tables.rows(of: block.lowerBound)
+    let target = blockCount == 1 ? Self.elementsPerPart : Self.elementsPerTile
+    let parts = RowTiles(rows: rows.count, target: max(1, target / max(channels, 1)))
+    for part in stride(from: parts.count - 1, through: 0, by: -1) {
+      for table in block.reversed() {
+        let first = tables.rows(of: table).lowerBound
+        body(first + parts[part].lowerBound..<first + parts[part].upperBound)
+      }
     }
   }
 
@@ -243,12 +298,11 @@ package struct NormalizationKernel: Sendable {
   private func apply(
     _ range: Range<Int>, _ x: UnsafePointer<Float>, _ recovery: RecoveryOperands,
     _ residual: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
-    _ constants: UnsafeMutablePointer<Float>,
-    _ memory: (_ table: Int) -> UnsafeMutablePointer<Float>
+    _ constants: UnsafeMutablePointer<Float>, _ maps: UnsafeMutablePointer<Float>
   ) {
     tables.forEachRun(in: range, labels: recovery.labels, period: period) { run, table in
       let at = run.lowerBound * channels
-      let map = map(memory(table), from: run.lowerBound, recovery, constants: constants)
+      let map = map(maps + table * mapCount, from: run.lowerBound, recovery, constants: constants)
       withUnsafePointer(to: map) { map in
         loops.normalize(
           map, y + at, x + at, run.count, channels, residual.map { $0 + at }, isReLU ? 1 : 0)

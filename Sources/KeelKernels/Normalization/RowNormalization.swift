@@ -5,19 +5,11 @@ internal import KeelTensor
 /// and worked on in L1.
 internal struct RowNormalization: Sendable {
   private let kernel: NormalizationKernel
-  private let tasks: RowTiles
 
-  /// Whether a normalization is of this kind.
-  static func serves(_ normalization: Normalization) -> Bool {
-    normalization.partition.rows == .position && normalization.statistics == .current
-  }
+  /// - Precondition: cells lie within rows.
+  init(_ kernel: NormalizationKernel) { self.kernel = kernel }
 
-  /// - Precondition: `serves` is true of the normalization.
-  init(_ kernel: NormalizationKernel) {
-    self.kernel = kernel
-    tasks = kernel.pieces
-  }
-
+  private var tasks: RowPieces { kernel.pieces }
   private var channels: Int { kernel.channels }
   private var padded: Int { ChannelRows.padded(channels) }
   /// γ and β per channel go to every row; those of other extents change with samples or rows.
@@ -45,18 +37,20 @@ internal struct RowNormalization: Sendable {
     (constants + padded).update(repeating: 0, count: channels)
   }
 
-  /// Calls a closure with the runs of a range over which γ and β advance evenly.
-  private func forEachRun(in range: Range<Int>, _ body: (Range<Int>) -> Void) {
+  /// Calls a closure with the runs of a piece over which γ and β advance evenly.
+  private func forEachRun(of pieces: RowPieces, _ piece: Int, _ body: (Range<Int>) -> Void) {
     let period: Int
     switch kernel.normalization.recovery.extent {
-    case .channels, .positions: return body(range)
+    case .channels, .positions: period = max(kernel.rows, 1)
     case .samples, .elements: period = max(kernel.positions, 1)
     }
-    var first = range.lowerBound
-    while first < range.upperBound {
-      let end = min(range.upperBound, (first / period + 1) * period)
-      body(first..<end)
-      first = end
+    pieces.forEachRange(of: piece) { range in
+      var first = range.lowerBound
+      while first < range.upperBound {
+        let end = min(range.upperBound, (first / period + 1) * period)
+        body(first..<end)
+        first = end
+      }
     }
   }
 
@@ -68,7 +62,7 @@ internal struct RowNormalization: Sendable {
     fillConstants(scratch)
     let cells = kernel.cellCount
     parallelism.forEach(tasks.count, work: 3 * kernel.rows * channels) { task, _ in
-      forEachRun(in: tasks[task]) { run in
+      forEachRun(of: tasks, task) { run in
         let at = run.lowerBound * channels
         let cell = moments + run.lowerBound * kernel.groups
         withUnsafePointer(to: kernel.operation) { operation in
@@ -126,12 +120,12 @@ internal struct RowNormalization: Sendable {
     guard wantsAffine, !isPerChannel else {
       parallelism.forEach(tasks.count, work: work) { task, index in
         let kept = workers + index * workerCount
-        guard wantsAffine else { return call(tasks[task], kept, nil, nil) }
+        guard wantsAffine else { return forEachRun(of: tasks, task) { call($0, kept, nil, nil) } }
         let slot = sums + task * 2 * channels
         slot.update(repeating: 0, count: 2 * channels)
-        var first = tasks[task].lowerBound
-        while first < tasks[task].upperBound {
-          let end = min(first + RowReduction.chunkRows, tasks[task].upperBound)
+        var first = tasks.ranges[task].lowerBound
+        while first < tasks.ranges[task].upperBound {
+          let end = min(first + RowReduction.chunkRows, tasks.ranges[task].upperBound)
           let (dScale, dShift) = (kept + padded, kept + 2 * padded)
           dScale.update(repeating: 0, count: channels)
           dShift.update(repeating: 0, count: channels)
@@ -146,16 +140,14 @@ internal struct RowNormalization: Sendable {
     }
     to.dScale?.update(repeating: 0, count: kernel.affineCount)
     to.dShift?.update(repeating: 0, count: kernel.affineCount)
-    let tiles = kernel.affineTiles
-    parallelism.forEach(tiles.count, work: work) { tile, index in
+    let owners = kernel.owningPieces ?? tasks
+    parallelism.forEach(owners.count, work: work) { owner, index in
       let kept = workers + index * workerCount
-      kernel.forEachRange(of: tiles[tile]) { range in
-        forEachRun(in: range) { run in
-          let offset = kernel.rowOffset(run.lowerBound).offset
-          call(
-            run, kept, to.dScale.map { $0 + offset } ?? kept + padded,
-            to.dShift.map { $0 + offset } ?? kept + 2 * padded)
-        }
+      forEachRun(of: owners, owner) { run in
+        let offset = kernel.rowOffset(run.lowerBound).offset
+        call(
+          run, kept, to.dScale.map { $0 + offset } ?? kept + padded,
+          to.dShift.map { $0 + offset } ?? kept + 2 * padded)
       }
     }
   }

@@ -4,22 +4,23 @@ internal import CKeelLoops
 /// that are summed in Float and merged in Double. The cut depends on the sizes only, so that results are
 /// bitwise the same for any number of threads.
 ///
-/// A task of contiguous tables lies within one table and has one slot of sums; a task of scattered ones has
-/// a slot for each table. A slot is two Doubles per channel and a count.
+/// A task of contiguous tables lies within one table and has one slot of sums; a task of scattered ones, or
+/// of pieces that the caller has cut, has a slot for each table. A slot is two Doubles per channel and a
+/// count.
 internal struct TableTasks: Sendable {
   let tables: RowTables
   let channels: Int
   /// The rows of each task.
-  let tasks: [Range<Int>]
-  /// For contiguous tables, the first task of each and the end.
-  let firstTask: [Int]
+  let pieces: RowPieces
+  /// The first task of each table and the end, where tasks lie within tables.
+  let firstTask: [Int]?
 
   /// Elements that are worth a task.
   private static let elementsPerTask = 65_536
   /// The most tasks of one table: each has a slot of its own.
   private static let mostTasks = 64
   /// The most Doubles in the slots of scattered tables.
-  private static let mostDoubles = 1 << 22
+  static let mostDoubles = 1 << 22
 
   init(_ tables: RowTables, channels: Int) {
     self.tables = tables
@@ -46,12 +47,24 @@ internal struct TableTasks: Sendable {
       let tiles = RowTiles(rows: tables.rows, target: target(tables.rows, most))
       tasks = (0..<tiles.count).map { tiles[$0] }
     }
-    self.tasks = tasks
-    self.firstTask = firstTask
+    pieces = RowPieces(tasks)
+    self.firstTask = tables.areContiguous ? firstTask : nil
   }
 
+  /// Tasks of pieces that own something, such as the positions of γ.
+  init(_ tables: RowTables, channels: Int, pieces: RowPieces) {
+    self.tables = tables
+    self.channels = channels
+    self.pieces = pieces
+    firstTask = nil
+  }
+
+  var count: Int { pieces.count }
+  /// The slots of a task.
+  private var slotsPerTask: Int { firstTask == nil ? tables.count : 1 }
+
   /// The number of slots.
-  var slots: Int { tables.areContiguous ? tasks.count : tasks.count * tables.count }
+  var slots: Int { count * slotsPerTask }
   /// Doubles of a slot.
   var slotCount: Int { 2 * channels + 2 }
   /// Floats of memory for all slots.
@@ -61,7 +74,7 @@ internal struct TableTasks: Sendable {
   func slot(_ memory: UnsafeMutablePointer<Double>, task: Int, table: Int)
     -> UnsafeMutablePointer<Double>
   {
-    memory + (tables.areContiguous ? task : task * tables.count + table) * slotCount
+    memory + (firstTask == nil ? task * tables.count + table : task) * slotCount
   }
 
   /// The slots that make up a table, in order.
@@ -69,22 +82,21 @@ internal struct TableTasks: Sendable {
     of table: Int, _ memory: UnsafeMutablePointer<Double>,
     _ body: (UnsafeMutablePointer<Double>) -> Void
   ) {
-    let range =
-      tables.areContiguous ? firstTask[table]..<firstTask[table + 1] : 0..<tasks.count
-    for task in range { body(slot(memory, task: task, table: table)) }
+    for task in firstTask.map({ $0[table]..<$0[table + 1] }) ?? 0..<count {
+      body(slot(memory, task: task, table: table))
+    }
   }
 
   /// The slot that holds a table's sums once they have been gathered.
   func total(of table: Int, _ memory: UnsafeMutablePointer<Double>)
     -> UnsafeMutablePointer<Double>
   {
-    slot(memory, task: tables.areContiguous ? firstTask[table] : 0, table: table)
+    slot(memory, task: firstTask?[table] ?? 0, table: table)
   }
 
   /// Empties the slots that a task writes.
   func clear(task: Int, _ memory: UnsafeMutablePointer<Double>) {
-    let slots = tables.areContiguous ? 1 : tables.count
-    slot(memory, task: task, table: 0).update(repeating: 0, count: slots * slotCount)
+    slot(memory, task: task, table: 0).update(repeating: 0, count: slotsPerTask * slotCount)
   }
 
   /// Adds the slots of a table into its first.
