@@ -3,8 +3,8 @@
 SWIFT ?= swift
 CONFIGURATION ?= release
 # One suite or more of Benchmarks/, and options for them: make bench SUITES=convolution OPTIONS=--quick
-SUITES ?= convolution memory
-PEER_SUITES ?= convolution
+SUITES ?= convolution memory normalization
+PEER_SUITES ?= convolution norms
 OPTIONS ?=
 # Which tests: make test FILTER=KeelTensorTests
 FILTER ?=

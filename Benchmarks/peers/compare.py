@@ -3,6 +3,7 @@
 
     compare.py --suite convolution --threads 1,2
     compare.py --lines 'ResNet-18 b1 3x3' --rounds 5 --json
+    compare.py --suite norms --passes training_plain,training_relu --compile
 
 Exit status: 0 done, 1 results differ or a peer failed, 2 the call's arguments are wrong.
 """
@@ -23,15 +24,45 @@ from typing import Any
 
 import numpy
 
+import norms
 import report
+import shapes
+import torch_norms
 import torch_peer
 from keel_peer import KeelPeer, PeerError
-from report import Result
-from shapes import PASSES, SUITES, Array, Line, operands
+from report import Line, Result
+from shapes import Array
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent
 # Seconds of work that a sample lasts at least.
 SAMPLE = 0.002
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is compared: lines, their passes, and both sides of a pass."""
+
+    lines: Callable[[], list[Any]]
+    passes: tuple[str, ...]
+    operands: Callable[[Any], dict[str, Array]]
+    # Keel's request, of a shape, a pass and a number of threads.
+    prepare: Callable[[KeelPeer, Any, str, int], None]
+    # PyTorch's contenders, of a shape and a pass, and one of them.
+    layouts: Callable[[Any, str], list[str]]
+    peer: Callable[[Any, str, dict[str, Array], str, int], Any]
+
+
+def suites(compiled: bool) -> dict[str, Suite]:
+    return {
+        "convolution": Suite(
+            shapes.convolution_lines, shapes.PASSES, shapes.operands, KeelPeer.prepare,
+            lambda _, which: torch_peer.layouts(which), torch_peer.TorchPass,
+        ),
+        "norms": Suite(
+            norms.norm_lines, norms.PASSES, norms.operands, KeelPeer.normalize,
+            lambda shape, _: torch_norms.layouts(shape, compiled), torch_norms.TorchNorm,
+        ),
+    }  # fmt: skip
 
 
 class Mismatch(Exception):
@@ -68,26 +99,29 @@ def tolerance(reduction: int) -> float:
 
 
 def compare(
-    keel: KeelPeer, line: Line, which: str, data: dict[str, Array], threads: int, rounds: int
+    keel: KeelPeer, suite: Suite, line: Line, which: str, data: dict[str, Array], threads: int,
+    rounds: int,
 ) -> Result:
     """Checks and times one pass of one line."""
     shape = line.shape
-    keel.prepare(shape, which, threads)
+    suite.prepare(keel, shape, which, threads)
     keel.run(1)
-    computed = keel.result(shape.result_shape(which))
+    expected = shape.results(which)
+    computed = {name: keel.result(name, extents) for name, (extents, _) in expected.items()}
     contenders = [Contender("keel", keel.run)]
     largest = 0.0
-    for layout in torch_peer.layouts(which):
-        peer = torch_peer.TorchPass(shape, which, data, layout, threads)
-        found = difference(computed, peer.result())
-        bound = tolerance(shape.reduction(which))
-        # Not `found > bound`: a NaN must fail.
-        if not found <= bound:
-            raise Mismatch(
-                f"{line.name}, {which}, {threads} thread(s), {layout}: relative difference"
-                f" {found:.2e}, at most {bound:.2e} allowed"
-            )
-        largest = max(largest, found)
+    for layout in suite.layouts(shape, which):
+        peer = suite.peer(shape, which, data, layout, threads)
+        for name, array in peer.results().items():
+            found = difference(computed[name], array)
+            bound = tolerance(expected[name][1])
+            # Not `found > bound`: a NaN must fail.
+            if not found <= bound:
+                raise Mismatch(
+                    f"{line.name}, {which}, {threads} thread(s), {layout}, {name}: relative"
+                    f" difference {found:.2e}, at most {bound:.2e} allowed"
+                )
+            largest = max(largest, found)
         contenders.append(Contender(layout, peer.run))
     for contender in contenders:
         contender.calibrate()
@@ -99,28 +133,30 @@ def compare(
     return Result(line, which, threads, largest, mine, samples)
 
 
-def machine(keel: KeelPeer, threads: int) -> dict[str, Any]:
+def machine(keel: KeelPeer, threads: int, compiled: bool) -> dict[str, Any]:
     now = datetime.datetime.now(datetime.timezone.utc)
     return {
         **keel.machine(threads),
         **torch_peer.versions(),
+        "torch_compile": "timed" if compiled else "not timed (--compile)",
         "date": now.isoformat(timespec="seconds"),
         "load_average": os.getloadavg()[0],
     }
 
 
-def run(options: argparse.Namespace, lines: list[Line]) -> None:
+def run(options: argparse.Namespace) -> None:
     """Compares all lines, prints, and writes the files."""
+    suite, lines = options.comparison, options.chosen
     everything: list[Result] = []
     with KeelPeer(options.peer, options.keep_environment) as keel:
-        machines = {threads: machine(keel, threads) for threads in options.threads}
+        machines = {threads: machine(keel, threads, options.compile) for threads in options.threads}
         for number, line in enumerate(lines, 1):
-            data = operands(line.shape)
+            data = suite.operands(line.shape)
             keel.load(data)
             for threads in options.threads:
                 progress(f"[{number}/{len(lines)}] {line.name}, {threads} thread(s)")
                 everything += [
-                    compare(keel, line, which, data, threads, options.rounds)
+                    compare(keel, suite, line, which, data, threads, options.rounds)
                     for which in options.passes
                 ]
     progress("")
@@ -165,17 +201,20 @@ def arguments() -> argparse.Namespace:
         description="Times Keel against PyTorch in interleaved rounds, after comparing results."
     )
     processors = len(os.sched_getaffinity(0))
-    parser.add_argument("--suite", choices=sorted(SUITES), default="convolution")
+    parser.add_argument("--suite", choices=sorted(suites(False)), default="convolution")
     parser.add_argument("--lines", metavar="PATTERN", default="", help="only lines that match")
-    parser.add_argument(
-        "--passes", metavar="A,B", default=",".join(PASSES), help="(default: %(default)s)"
-    )
+    parser.add_argument("--passes", metavar="A,B", help="(default: all of the suite)")
     parser.add_argument(
         "--threads", type=numbers, default=[processors], metavar="A,B",
         help="thread counts of both sides (default: the process's CPUs)",
     )  # fmt: skip
     parser.add_argument("--rounds", type=positive, default=15, help="(default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
+    parser.add_argument(
+        "--compile", action="store_true",
+        help="also time torch.compile (norms; half a minute for each line and pass; needs a C++"
+        " compiler, named by CXX)",
+    )  # fmt: skip
     parser.add_argument(
         "--keep-environment", action="store_true", help="leave OPENBLAS_CORETYPE as it is"
     )
@@ -187,14 +226,18 @@ def arguments() -> argparse.Namespace:
         "--output", type=pathlib.Path, default=BENCHMARKS / "Results", help="folder for the files"
     )
     options = parser.parse_args()
-    options.passes = options.passes.split(",")
-    if unknown := set(options.passes) - set(PASSES):
-        parser.error(f"--passes: not one of {', '.join(PASSES)}: {', '.join(sorted(unknown))}")
+    suite = options.comparison = suites(options.compile)[options.suite]
+    options.passes = options.passes.split(",") if options.passes else list(suite.passes)
+    if unknown := set(options.passes) - set(suite.passes):
+        known = ", ".join(suite.passes)
+        parser.error(f"--passes: not one of {known}: {', '.join(sorted(unknown))}")
+    if options.compile and options.suite != "norms":
+        parser.error("--compile: only for the suite norms")
     try:
         pattern = re.compile(options.lines, re.IGNORECASE)
     except re.error as error:
         parser.error(f"--lines: not a regular expression: {error}")
-    options.chosen = [line for line in SUITES[options.suite]() if pattern.search(line.name)]
+    options.chosen = [line for line in suite.lines() if pattern.search(line.name)]
     if not options.chosen:
         parser.error("--lines: no line matches")
     return options
@@ -203,7 +246,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     try:
-        run(options, options.chosen)
+        run(options)
     except (Mismatch, PeerError) as error:
         progress("")
         print(f"error: {error}", file=sys.stderr)

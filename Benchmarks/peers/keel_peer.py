@@ -10,6 +10,7 @@ import tempfile
 
 import numpy
 
+from norms import NormShape
 from shapes import Array, Shape
 
 # What each pass reads.
@@ -54,7 +55,7 @@ class KeelPeer:
         return machine
 
     def load(self, operands: dict[str, Array]) -> None:
-        """Hands over x, weight and dy, in Keel's layout."""
+        """Hands over operands, such as x, weight and dy, in Keel's layout."""
         for name, array in operands.items():
             array.tofile(self._path(name))
 
@@ -72,14 +73,18 @@ class KeelPeer:
             raise PeerError(f"{which}: not loaded: {', '.join(missing)}")
         self._ask("prepare " + json.dumps(request))
 
+    def normalize(self, shape: NormShape, which: str, threads: int) -> None:
+        """Prepares a pass of a normalization on what was loaded."""
+        self._ask("normalize " + json.dumps(shape.request(which, threads)))
+
     def run(self, repetitions: int) -> float:
         """Seconds of one run, the mean of the repetitions; one more before them is not timed."""
         return float(self._ask(f"run {repetitions}")) / repetitions
 
-    def result(self, extents: tuple[int, ...]) -> Array:
-        """What the last run computed."""
-        self._ask("result result")
-        return numpy.fromfile(self._path("result"), dtype=numpy.float32).reshape(extents)
+    def result(self, name: str, extents: tuple[int, ...]) -> Array:
+        """A result of the last run; of a convolution's pass there is one, by any name."""
+        self._ask(f"result {name}")
+        return numpy.fromfile(self._path(name), dtype=numpy.float32).reshape(extents)
 
     def _path(self, name: str) -> pathlib.Path:
         return pathlib.Path(self._folder.name, name)

@@ -7,12 +7,29 @@ import math
 import pathlib
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
-
-from shapes import PASSES, Line
+from typing import Any, Protocol
 
 # Samples of one contender, seconds of one run each, one per round.
 Samples = list[float]
+
+
+class Shape(Protocol):
+    """What is compared, with its size for JSON."""
+
+    @property
+    def figures(self) -> dict[str, Any]: ...
+
+    def results(self, which: str) -> dict[str, tuple[tuple[int, ...], int]]: ...
+
+
+class Line(Protocol):
+    """A line of a suite: what `--lines` matches, and what is compared."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def shape(self) -> Shape: ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +66,7 @@ class Result:
             "line": self.line.name,
             "pass": self.which,
             "threads": self.threads,
-            "operations": self.line.shape.operations,
+            **self.line.shape.figures,
             "difference": self.difference,
             "torch_layout": self.layout,
             "speedup": self.speedup,
@@ -80,9 +97,8 @@ def _summary(results: list[Result]) -> dict[str, Any]:
 def report(suite: str, machine: dict[str, Any], rounds: int, results: list[Result]) -> dict[str, Any]:
     """The one object of `--json`. Speedups are PyTorch's time over Keel's: above 1 Keel is faster."""
     passes = {
-        which: _summary(chosen)
-        for which in PASSES
-        if (chosen := [result for result in results if result.which == which])
+        which: _summary([result for result in results if result.which == which])
+        for which in dict.fromkeys(result.which for result in results)
     }
     return {
         "suite": suite,
@@ -147,7 +163,7 @@ def _head(document: dict[str, Any]) -> str:
             f"- Keel: {machine['build']} build; OpenBLAS {machine['blas_version']}, core"
             f" {machine['blas_core']} ({machine['blas_core_choice']})",
             f"- PyTorch {machine['torch']}, {machine['torch_capability']},"
-            f" {machine['torch_waiting']}",
+            f" {machine['torch_waiting']}; torch.compile {machine['torch_compile']}",
             f"- {machine['date']}, {document['rounds']} rounds; milliseconds; speedups are PyTorch's"
             " time over Keel's",
         ]

@@ -60,6 +60,15 @@ class Shape:
             return self.kernel**2 * self.outputs // self.groups
         return self.batch * self.output_size**2
 
+    @property
+    def figures(self) -> dict[str, int]:
+        """The size, for JSON."""
+        return {"operations": self.operations}
+
+    def results(self, which: str) -> dict[str, tuple[tuple[int, ...], int]]:
+        """The result of a pass: its shape, and the length of the sum behind an element."""
+        return {"result": (self.result_shape(which), self.reduction(which))}
+
     def result_shape(self, which: str) -> tuple[int, ...]:
         return {
             "forward": self.output_shape,
@@ -192,6 +201,3 @@ def convolution_lines() -> list[Line]:
                     seen.add(shape)
                     lines.append(Line(network, shape))
     return lines
-
-
-SUITES = {"convolution": convolution_lines}

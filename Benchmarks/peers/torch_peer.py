@@ -83,13 +83,13 @@ class TorchPass:
         settle()
         return seconds / repetitions
 
-    def result(self) -> Array:
+    def results(self) -> dict[str, Array]:
         """What a run computes, in Keel's layout."""
         torch.set_num_threads(self._threads)
         with torch.inference_mode():
             array: Array = self._body().permute(0, 2, 3, 1).contiguous().numpy()
         settle()
-        return array
+        return {"result": array}
 
 
 def _body(

@@ -5,7 +5,7 @@ public final class PlannedGraph {
   private let plan: Plan
   private let workspace: Workspace
 
-  /// Plans a graph with one output `y` for its inputs and sets them.
+  /// Plans a graph with an output `y` or others for its inputs and sets them.
   public init(_ graph: Graph, inputs: [String: Tensor], threads: Int) throws(KeelError) {
     plan = try Plan(
       graph, inputShapes: inputs.mapValues(\.shape), options: PlanOptions(threads: threads))
@@ -16,9 +16,9 @@ public final class PlannedGraph {
   /// Runs once.
   public func run() throws(KeelError) { try plan.run(workspace) }
 
-  /// The result of the last run.
-  public func output() throws(KeelError) -> Tensor {
-    try workspace.output("y").floats(at: "output y")
+  /// A result of the last run.
+  public func output(_ name: String = "y") throws(KeelError) -> Tensor {
+    try workspace.output(name).floats(at: "output \(name)")
   }
 
   /// One number from all of the result.

@@ -8,14 +8,15 @@ import Keel
 /// |---|---|
 /// | `machine THREADS` | `ok` and one JSON object |
 /// | `prepare JSON` | `ok`; reads `x`, `weight` and `dy` from the folder as the pass needs them |
+/// | `normalize JSON` | as `prepare`, for a normalization; reads `x`, `scale`, `shift`, `residual`, `dy` |
 /// | `run REPETITIONS` | `ok` and the seconds of all repetitions; one run before them is not timed |
-/// | `result NAME` | `ok`; writes the last run's result into the folder |
+/// | `result NAME` | `ok`; writes that result of the last run into the folder |
 ///
 /// Files are raw Floats in the machine's byte order and Keel's layout. What cannot be served is answered
 /// with `error` and the reason.
 struct Service {
   private let folder: URL
-  private var prepared: PreparedPass?
+  private var prepared: (any PreparedWork)?
 
   /// Makes a service on a folder for operands and results.
   init(folder: String) { self.folder = URL(fileURLWithPath: folder, isDirectory: true) }
@@ -35,14 +36,22 @@ struct Service {
     let argument = parts.count == 2 ? String(parts[1]) : ""
     switch parts.first {
     case "machine": return try machine(try Self.count(argument, of: "threads"))
-    case "prepare": try prepare(argument)
+    case "prepare":
+      try prepare(argument, at: "prepare") { (request: PassRequest, load: Load) throws(KeelError) in
+        try PreparedPass(request, load: load)
+      }
+    case "normalize":
+      try prepare(argument, at: "normalize") {
+        (request: NormalizationRequest, load: Load) throws(KeelError) in
+        try PreparedNormalization(request, load: load)
+      }
     case "run":
       let repetitions = try Self.count(argument, of: "repetitions")
-      return "\(run(try pass(), repetitions: repetitions))"
-    case "result": try write(try pass().result, to: argument)
+      return "\(try run(try pass(), repetitions: repetitions))"
+    case "result": try write(try pass().result(argument), to: argument)
     default:
       throw KeelError(
-        .argument, at: "request", expected: "machine, prepare, run or result",
+        .argument, at: "request", expected: "machine, prepare, normalize, run or result",
         found: parts.first.map { String($0) } ?? "nothing")
     }
     return ""
@@ -60,34 +69,39 @@ struct Service {
     }
   }
 
-  private mutating func prepare(_ json: String) throws(KeelError) {
+  private typealias Load = (String, Shape) throws(KeelError) -> Tensor
+
+  private mutating func prepare<Request: Decodable>(
+    _ json: String, at place: String,
+    _ make: (Request, Load) throws(KeelError) -> any PreparedWork
+  ) throws(KeelError) {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
-    let request: PassRequest
+    let request: Request
     do {
-      request = try decoder.decode(PassRequest.self, from: Data(json.utf8))
+      request = try decoder.decode(Request.self, from: Data(json.utf8))
     } catch {
-      throw KeelError(.argument, at: "prepare", expected: "a pass as JSON", found: "\(error)")
+      throw KeelError(.argument, at: place, expected: "a pass as JSON", found: "\(error)")
     }
     // First free what was there: two large passes need not be in memory at once.
     prepared = nil
     let folder = folder
-    prepared = try PreparedPass(request) { name, shape throws(KeelError) in
+    prepared = try make(request) { name, shape throws(KeelError) in
       try Self.read(folder.appending(path: name), shape: shape)
     }
   }
 
-  private func pass() throws(KeelError) -> PreparedPass {
+  private func pass() throws(KeelError) -> any PreparedWork {
     guard let prepared else {
       throw KeelError(.argument, at: "request", expected: "prepare before it", found: "none")
     }
     return prepared
   }
 
-  private func run(_ pass: PreparedPass, repetitions: Int) -> Double {
-    pass.run()
+  private func run(_ work: any PreparedWork, repetitions: Int) throws(KeelError) -> Double {
+    try work.run()
     let start = steadySeconds()
-    for _ in 0..<repetitions { pass.run() }
+    for _ in 0..<repetitions { try work.run() }
     return steadySeconds() - start
   }
 
