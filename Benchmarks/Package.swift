@@ -15,6 +15,7 @@ let package = Package(
     .library(name: "BenchmarkHarness", targets: ["BenchmarkHarness"]),
     .executable(name: "convolution", targets: ["convolution"]),
     .executable(name: "memory", targets: ["memory"]),
+    .executable(name: "normalization", targets: ["normalization"]),
     .executable(name: "peer", targets: ["peer"]),
   ],
   dependencies: [
@@ -37,6 +38,13 @@ let package = Package(
       swiftSettings: settings),
     .executableTarget(
       name: "memory",
+      dependencies: [
+        "BenchmarkHarness", .product(name: "Keel", package: "Keel"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "normalization",
       dependencies: [
         "BenchmarkHarness", .product(name: "Keel", package: "Keel"),
         .product(name: "ArgumentParser", package: "swift-argument-parser"),

@@ -1,6 +1,5 @@
 import ArgumentParser
 import BenchmarkHarness
-import Foundation
 import Keel
 
 /// Times the kernels that do little arithmetic for each byte beside loops that only move the bytes.
@@ -41,7 +40,7 @@ struct MemoryBenchmark: ParsableCommand {
     let rounds = rounds ?? (quick ? 3 : 15)
     let machine = Machine(threads: threads, blasThreads: 1)
     if machine.build != "release" { complain("warning: a debug build; use -c release") }
-    let large = quick ? 8 << 20 : 2 * Cache.lastLevelBytes
+    let large = quick ? 8 << 20 : 2 * Caches.lastLevelBytes
     let sampling = Sampling(
       rounds: rounds, warmUps: 1, minimumSample: quick ? 0.0005 : 0.002)
     let progress = Progress()
@@ -65,19 +64,4 @@ struct MemoryBenchmark: ParsableCommand {
     }
     return MemoryLine.all.filter { $0.name.contains(pattern) }
   }
-}
-
-/// The caches of this machine.
-enum Cache {
-  /// The bytes of the largest cache that the system names; 64 MiB where it names none.
-  static let lastLevelBytes: Int = {
-    var largest = 0
-    for index in 0..<8 {
-      let path = "/sys/devices/system/cpu/cpu0/cache/index\(index)/size"
-      guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { continue }
-      let number = Int(text.prefix { $0.isNumber }) ?? 0
-      largest = max(largest, number * (text.contains("M") ? 1 << 20 : 1 << 10))
-    }
-    return largest > 0 ? largest : 64 << 20
-  }()
 }
