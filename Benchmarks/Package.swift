@@ -60,6 +60,8 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "ConvolutionBenchmarkTests", dependencies: ["convolution"], swiftSettings: settings),
+    .testTarget(
+      name: "NormalizationBenchmarkTests", dependencies: ["normalization"], swiftSettings: settings),
     .testTarget(name: "PeerTests", dependencies: ["peer"], swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]

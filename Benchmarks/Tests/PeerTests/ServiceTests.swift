@@ -52,6 +52,35 @@ import Testing
     }
   }
 
+  /// Two channels of x are (1, 3) and (0, 4): z is −1 and 1 but for ε.
+  @Test func normalizes() throws {
+    try Self.withFolder { folder in
+      for (name, numbers) in [
+        ("x", [1, 0, 3, 4]), ("scale", [2, 3]), ("shift", [0, 1]), ("residual", [4, 0, 0, 0]),
+        ("dy", [1, 2, 3, 4]),
+      ] as [(String, [Float])] {
+        try Self.write(numbers, to: folder.appending(path: name))
+      }
+      var service = Service(folder: folder.path)
+      let request = """
+        normalize {"method": "batch", "form": "add_relu", "pass": "training", "extents": [2, 2], \
+        "groups": 8, "threads": 1}
+        """
+      #expect(service.answer(request) == "ok")
+      #expect(service.answer("run 1").hasPrefix("ok "))
+      for (name, expected) in [
+        ("y", [2, 0, 2, 4]), ("dx", [0, 0, 0, 0]), ("dscale", [2, 4]), ("dshift", [4, 4]),
+        ("dresidual", [1, 0, 3, 4]),
+      ] as [(String, [Float])] {
+        #expect(service.answer("result \(name)") == "ok")
+        let found = try Self.read(folder.appending(path: name))
+        #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-3 }, "\(name) \(found)")
+      }
+      #expect(service.answer("result z").hasPrefix("error graph error"))
+      #expect(service.answer("normalize {}").hasPrefix("error argument error at normalize"))
+    }
+  }
+
   @Test func errorsNameWhatIsWrong() throws {
     try Self.withFolder { folder in
       var service = Service(folder: folder.path)
