@@ -208,7 +208,7 @@ static void cellAdjoints(const KeelOperation *op, const KeelMoments *moments, lo
                + LOAD(T, rowShift + c)                                             \
          : LOAD(T, scale + c) * (d) + LOAD(T, shift + c))
 
-INLINE void normalizeRow(const int rows_, const int relu, float *y, const float *x, long channels,
+INLINE void normalizeRow(const int rows_, const int relu, const int streams, float *y, const float *x, long channels,
                          const float *pivot, const float *scale, const float *shift,
                          const float *rowScale, const float *rowShift, const float *residual) {
   long c = 0;
@@ -217,27 +217,30 @@ INLINE void normalizeRow(const int rows_, const int relu, float *y, const float 
   T v = VALUE(T, d);                              \
   if (residual) v += LOAD(T, residual + c);       \
   if (relu) v = POSITIVE(T, v);                   \
-  STORE(T, y + c, v);
+  PUT(T, y + c, v);
   CHANNELS(BODY)
 #undef BODY
 }
 
 static void normalize(const KeelMap *map, float *y, const float *x, long rows, long channels,
-                      const float *residual, int relu) {
+                      const float *residual, int relu, int streams) {
   const float *pivot = map->pivot, *scale = map->scale, *shift = map->shift;
-#define ROWS(HAS, RELU, RESIDUAL)                                                           \
-  for (long r = 0; r < rows; r++)                                                           \
-    normalizeRow(HAS, RELU, y + r * channels, x + r * channels, channels, pivot, scale, shift, \
-                 HAS ? map->rowScale + r * map->scaleStride : 0,                              \
+#define ROWS(HAS, RELU, RESIDUAL, STREAMS)                                                    \
+  for (long r = 0; r < rows; r++)                                                             \
+    normalizeRow(HAS, RELU, STREAMS, y + r * channels, x + r * channels, channels, pivot, scale, \
+                 shift, HAS ? map->rowScale + r * map->scaleStride : 0,                       \
                  HAS ? map->rowShift + r * map->shiftStride : 0,                              \
                  RESIDUAL ? residual + r * channels : 0);
-  if (map->rowScale) {
-    if (residual) { if (relu) { ROWS(1, 1, 1) } else { ROWS(1, 0, 1) } }
-    else { if (relu) { ROWS(1, 1, 0) } else { ROWS(1, 0, 0) } }
+#define FORMS(HAS, STREAMS)                                                                        \
+  if (residual) { if (relu) { ROWS(HAS, 1, 1, STREAMS) } else { ROWS(HAS, 0, 1, STREAMS) } } \
+  else { if (relu) { ROWS(HAS, 1, 0, STREAMS) } else { ROWS(HAS, 0, 0, STREAMS) } }
+  if (streams && canStream(y, channels)) {
+    if (map->rowScale) { FORMS(1, 1) } else { FORMS(0, 1) }
+    drain();
   } else {
-    if (residual) { if (relu) { ROWS(0, 1, 1) } else { ROWS(0, 0, 1) } }
-    else { if (relu) { ROWS(0, 1, 0) } else { ROWS(0, 0, 0) } }
+    if (map->rowScale) { FORMS(1, 0) } else { FORMS(0, 0) }
   }
+#undef FORMS
 #undef ROWS
 }
 
@@ -247,19 +250,7 @@ static void normalize(const KeelMap *map, float *y, const float *x, long rows, l
    : mask == KEEL_MASK_RECOMPUTE ? ((VALUE(T, d) > SPLAT(T, 0)) ? (dy) : SPLAT(T, 0)) \
                                  : (dy))
 
-/* Calls BODY(rows_, mask) with both known when it is compiled. */
-#define EACH_FORM(BODY)                                            \
-  if (map->rowScale) {                                             \
-    if (mask_ == KEEL_MASK_OUTPUT) { BODY(1, KEEL_MASK_OUTPUT); }          \
-    else if (mask_ == KEEL_MASK_RECOMPUTE) { BODY(1, KEEL_MASK_RECOMPUTE); } \
-    else { BODY(1, KEEL_MASK_NONE); }                              \
-  } else {                                                         \
-    if (mask_ == KEEL_MASK_OUTPUT) { BODY(0, KEEL_MASK_OUTPUT); }          \
-    else if (mask_ == KEEL_MASK_RECOMPUTE) { BODY(0, KEEL_MASK_RECOMPUTE); } \
-    else { BODY(0, KEEL_MASK_NONE); }                              \
-  }
-
-INLINE void reduceChannels(const int rows_, const int mask, const KeelMap *map, const float *dy,
+INLINE void reduceChannels(const int rows_, const int mask, const int streams, const KeelMap *map, const float *dy,
                            const float *x, const float *y, long rows, long channels, float *sum,
                            float *product, float *dResidual, float *dScale, float *dShift) {
   enum { BLOCK = 4 };
@@ -273,7 +264,7 @@ INLINE void reduceChannels(const int rows_, const int mask, const KeelMap *map, 
     const long at = (r) * channels + c;                                   \
     T d = LOAD(T, x + at) - LOAD(T, pivot + c), dy0 = LOAD(T, dy + at);   \
     T g = ACTIVE(T, dy0, d, y + at);                                      \
-    if (mask == KEEL_MASK_OUTPUT) STORE(T, dResidual + at, g);            \
+    if (mask == KEEL_MASK_OUTPUT) PUT(T, dResidual + at, g);              \
     if (rows_) {                                                          \
       float *dk = dScale + (r) * scaleStride + c, *dt = dShift + (r) * shiftStride + c; \
       STORE(T, dk, LOAD(T, dk) + g * (LOAD(T, scale + c) * d + LOAD(T, shift + c)));    \
@@ -320,16 +311,24 @@ INLINE void reduceChannels(const int rows_, const int mask, const KeelMap *map, 
 }
 
 static void normalizeReduce(const KeelMap *map, const float *dy, const float *x, const float *y,
-                            long rows, long channels, int mask_, float *sum, float *product,
-                            float *dResidual, float *dScale, float *dShift) {
-#define FORM(ROWS, MASK)                                                                \
-  reduceChannels(ROWS, MASK, map, dy, x, y, rows, channels, sum, product, dResidual, dScale, \
-                 dShift)
-  EACH_FORM(FORM)
+                            long rows, long channels, int mask, float *sum, float *product,
+                            float *dResidual, int streams, float *dScale, float *dShift) {
+#define FORM(ROWS, MASK, STREAMS)                                                           \
+  reduceChannels(ROWS, MASK, STREAMS, map, dy, x, y, rows, channels, sum, product, dResidual, \
+                 dScale, dShift)
+#define FORMS(ROWS)                                                                            \
+  if (mask == KEEL_MASK_RECOMPUTE) { FORM(ROWS, KEEL_MASK_RECOMPUTE, 0); }                     \
+  else if (mask == KEEL_MASK_NONE) { FORM(ROWS, KEEL_MASK_NONE, 0); }                          \
+  else if (streams && canStream(dResidual, channels)) {                                        \
+    FORM(ROWS, KEEL_MASK_OUTPUT, 1);                                                           \
+    drain();                                                                                   \
+  } else { FORM(ROWS, KEEL_MASK_OUTPUT, 0); }
+  if (map->rowScale) { FORMS(1) } else { FORMS(0) }
+#undef FORMS
 #undef FORM
 }
 
-INLINE void gradientRow(const int rows_, const int mask, float *dx, float *dResidual,
+INLINE void gradientRow(const int rows_, const int mask, const int streams, float *dx, float *dResidual,
                         const float *dy, const float *x, long channels, const float *pivot,
                         const float *scale, const float *shift, const float *rowScale,
                         const float *rowShift, const float *a, const float *b,
@@ -338,30 +337,33 @@ INLINE void gradientRow(const int rows_, const int mask, float *dx, float *dResi
 #define BODY(T)                                                                        \
   T d = LOAD(T, x + c) - LOAD(T, pivot + c), dy0 = LOAD(T, dy + c);                    \
   T g = ACTIVE(T, dy0, d, dy + c);                                                     \
-  if (dResidual) STORE(T, dResidual + c, g);                                           \
+  if (dResidual) PUT(T, dResidual + c, g);                                             \
   if (rows_) g *= LOAD(T, rowScale + c);                                               \
-  STORE(T, dx + c, LOAD(T, a + c) * g + (LOAD(T, b + c) * d + LOAD(T, offset + c)));
+  PUT(T, dx + c, LOAD(T, a + c) * g + (LOAD(T, b + c) * d + LOAD(T, offset + c)));
   CHANNELS(BODY)
 #undef BODY
 }
 
 static void normalizeGradient(const KeelMap *map, float *dx, float *dResidual, const float *dy,
                               const float *x, long rows, long channels, int mask, const float *a,
-                              const float *b, const float *c) {
-#define FORM(ROWS, MASK)                                                                  \
-  for (long r = 0; r < rows; r++) {                                                       \
-    long at = r * channels;                                                               \
-    gradientRow(ROWS, MASK, dx + at, dResidual ? dResidual + at : 0, dy + at, x + at,     \
-                channels, map->pivot, map->scale, map->shift,                             \
-                ROWS ? map->rowScale + r * map->scaleStride : 0,                          \
-                ROWS ? map->rowShift + r * map->shiftStride : 0, a, b, c);                \
+                              const float *b, const float *c, int streams) {
+#define FORM(ROWS, MASK, STREAMS)                                                             \
+  for (long r = 0; r < rows; r++) {                                                           \
+    long at = r * channels;                                                                   \
+    gradientRow(ROWS, MASK, STREAMS, dx + at, dResidual ? dResidual + at : 0, dy + at, x + at, \
+                channels, map->pivot, map->scale, map->shift,                                 \
+                ROWS ? map->rowScale + r * map->scaleStride : 0,                              \
+                ROWS ? map->rowShift + r * map->shiftStride : 0, a, b, c);                    \
   }
-  if (map->rowScale) {
-    if (mask == KEEL_MASK_RECOMPUTE) { FORM(1, KEEL_MASK_RECOMPUTE) }
-    else { FORM(1, KEEL_MASK_NONE) }
+#define FORMS(ROWS, STREAMS)                                                   \
+  if (mask == KEEL_MASK_RECOMPUTE) { FORM(ROWS, KEEL_MASK_RECOMPUTE, STREAMS) } \
+  else { FORM(ROWS, KEEL_MASK_NONE, STREAMS) }
+  if (streams && canStream(dx, channels) && (!dResidual || canStream(dResidual, channels))) {
+    if (map->rowScale) { FORMS(1, 1) } else { FORMS(0, 1) }
+    drain();
   } else {
-    if (mask == KEEL_MASK_RECOMPUTE) { FORM(0, KEEL_MASK_RECOMPUTE) }
-    else { FORM(0, KEEL_MASK_NONE) }
+    if (map->rowScale) { FORMS(1, 0) } else { FORMS(0, 0) }
   }
+#undef FORMS
 #undef FORM
 }

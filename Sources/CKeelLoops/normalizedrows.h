@@ -51,9 +51,10 @@ INLINE void rowMoments(const float *x, long n, float *mean, double *rest, double
   *deviations = own < 0 ? 0 : own;
 }
 
-static void normalizeRows(const KeelOperation *op, const KeelMap *map, float *y, const float *x,
-                          long rows, long channels, long group, const float *residual, int relu,
-                          float *count, float *mean, float *rest, float *deviations) {
+INLINE void normalizeEachRow(const int streams, const KeelOperation *op, const KeelMap *map, float *y,
+                             const float *x, long rows, long channels, long group,
+                             const float *residual, int relu, float *count, float *mean,
+                             float *rest, float *deviations) {
   const KeelOperation local = *op;
   for (long r = 0; r < rows; r++) {
     const float *rowScale = map->rowScale ? map->rowScale + r * map->scaleStride : 0;
@@ -75,18 +76,31 @@ static void normalizeRows(const KeelOperation *op, const KeelMap *map, float *y,
   if (k) v = LOAD(T, k + i) * v + LOAD(T, t + i);                                      \
   if (more) v += LOAD(T, more + i);                                                    \
   if (relu) v = POSITIVE(T, v);                                                        \
-  STORE(T, to + i, v);
+  PUT(T, to + i, v);
       ROW_CHUNKS(group, BODY, )
 #undef BODY
     }
   }
 }
 
-static void normalizeRowsGradient(const KeelOperation *op, const KeelMap *map, float *dx,
-                                  float *dResidual, const float *dy, const float *x,
-                                  const float *y, long rows, long channels, long group, int mask,
-                                  const KeelMoments *moments, long firstCell, float *dScale,
-                                  float *dShift, float *kept) {
+static void normalizeRows(const KeelOperation *op, const KeelMap *map, float *y, const float *x,
+                          long rows, long channels, long group, const float *residual, int relu,
+                          float *count, float *mean, float *rest, float *deviations, int streams) {
+  if (streams && canStream(y, group)) {
+    normalizeEachRow(1, op, map, y, x, rows, channels, group, residual, relu, count, mean, rest,
+                     deviations);
+    drain();
+  } else {
+    normalizeEachRow(0, op, map, y, x, rows, channels, group, residual, relu, count, mean, rest,
+                     deviations);
+  }
+}
+
+INLINE void gradientOfEachRow(const int streams, const KeelOperation *op, const KeelMap *map, float *dx,
+                              float *dResidual, const float *dy, const float *x, const float *y,
+                              long rows, long channels, long group, int mask,
+                              const KeelMoments *moments, long firstCell, float *dScale,
+                              float *dShift, float *kept) {
   const KeelOperation local = *op;
   for (long r = 0; r < rows; r++) {
     for (long g = 0; g < channels / group; g++) {
@@ -113,7 +127,7 @@ static void normalizeRowsGradient(const KeelOperation *op, const KeelMap *map, f
     T v = k ? LOAD(T, k + i) * w + LOAD(T, t + i) : w;                                 \
     e = (v > SPLAT(T, 0)) ? e : SPLAT(T, 0);                                           \
   }                                                                                    \
-  if (dResidual) STORE(T, dResidual + at + i, e);                                      \
+  if (dResidual) PUT(T, dResidual + at + i, e);                                        \
   if (dk) {                                                                            \
     STORE(T, dk + i, LOAD(T, dk + i) + e * w);                                         \
     STORE(T, dt + i, LOAD(T, dt + i) + e);                                             \
@@ -137,9 +151,24 @@ static void normalizeRowsGradient(const KeelOperation *op, const KeelMap *map, f
       float *to = dx + at;
 #define BODY(T)                                                     \
   T d = LOAD(T, from + i) - SPLAT(T, pivot);                        \
-  STORE(T, to + i, SPLAT(T, inverse) * LOAD(T, kept + i) + (SPLAT(T, b) * d + SPLAT(T, c0)));
+  PUT(T, to + i, SPLAT(T, inverse) * LOAD(T, kept + i) + (SPLAT(T, b) * d + SPLAT(T, c0)));
       ROW_CHUNKS(group, BODY, )
 #undef BODY
     }
+  }
+}
+
+static void normalizeRowsGradient(const KeelOperation *op, const KeelMap *map, float *dx,
+                                  float *dResidual, const float *dy, const float *x,
+                                  const float *y, long rows, long channels, long group, int mask,
+                                  const KeelMoments *moments, long firstCell, float *dScale,
+                                  float *dShift, float *kept, int streams) {
+  if (streams && canStream(dx, group) && (!dResidual || canStream(dResidual, group))) {
+    gradientOfEachRow(1, op, map, dx, dResidual, dy, x, y, rows, channels, group, mask, moments,
+                      firstCell, dScale, dShift, kept);
+    drain();
+  } else {
+    gradientOfEachRow(0, op, map, dx, dResidual, dy, x, y, rows, channels, group, mask, moments,
+                      firstCell, dScale, dShift, kept);
   }
 }

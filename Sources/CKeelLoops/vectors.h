@@ -43,6 +43,24 @@ typedef float SingleU;
 /* Runs BODY(T) over the channels from c on: whole vectors, then shorter ones, then single floats. */
 #define CHANNELS(BODY) STEPS(Vector, BODY) SHORT_STEPS(BODY) STEPS(Single, BODY)
 
+/* Puts v at p. Where `streams`, whole vectors go past the caches: results so large that they would only push
+   out what is read. They are aligned, and `drain` follows before the call ends. */
+#define PUT(T, p, v) PUT_##T(p, v)
+#define PUT_Vector(p, v)                                                  \
+  do {                                                                    \
+    if (streams) __builtin_nontemporal_store((v), (Vector *)(p));         \
+    else STORE(Vector, p, v);                                             \
+  } while (0)
+#define PUT_Half(p, v) STORE(Half, p, v)
+#define PUT_Quarter(p, v) STORE(Quarter, p, v)
+#define PUT_Single(p, v) STORE(Single, p, v)
+/* Whether vectors from p on, in rows of so many floats, can be stored past the caches. */
+INLINE int canStream(const float *p, long row) {
+  return row % KEEL_WIDTH == 0 && (__UINTPTR_TYPE__)p % sizeof(Vector) == 0;
+}
+/* What was stored past the caches is seen by whoever sees what is stored next. */
+INLINE void drain(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
 INLINE Vector load(const float *p) { return LOAD(Vector, p); }
 INLINE void store(float *p, Vector v) { STORE(Vector, p, v); }
 INLINE Vector splat(float x) { return SPLAT(Vector, x); }

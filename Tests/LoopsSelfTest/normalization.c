@@ -79,7 +79,7 @@ static double valued(const KeelMap *map, float x, long r, long c) {
 }
 
 static void testNormalize(long channels) {
-  for (int has = 0; has < 8; has++) {
+  for (int has = 0; has < 16; has++) {
     float *y = blank(ROWS * channels), *x = numbers(ROWS * channels),
           *residual = numbers(ROWS * channels);
     KeelMap map = maps(channels, has & 4, channels, has & 1 ? channels : 0);
@@ -89,7 +89,8 @@ static void testNormalize(long channels) {
       if (has & 1) v += residual[i];
       expected[i] = (has & 2) && v < 0 ? 0 : v;
     }
-    ENTRY(normalize)(&map, y, x, ROWS, channels, has & 1 ? residual : 0, (has & 2) / 2);
+    ENTRY(normalize)(&map, y, x, ROWS, channels, has & 1 ? residual : 0, (has & 2) / 2,
+                     (has & 8) / 8);
     expect("normalize", channels, y, expected, ROWS * channels, 2e-6);
     release();
   }
@@ -135,8 +136,8 @@ static void testGradient(long channels) {
       shifts[r * map.shiftStride + k] += g[i];
     }
     const float *saved = mask == KEEL_MASK_OUTPUT ? y : 0;
-    ENTRY(normalizeReduce)(&map, dy, x, saved, ROWS, channels, mask, sum, product, dResidual, dScale,
-                           dShift);
+    ENTRY(normalizeReduce)(&map, dy, x, saved, ROWS, channels, mask, sum, product, dResidual,
+                           byRow != 1, dScale, dShift);
     expect("normalizeReduce, sum", channels, sum, s, channels, 1e-5);
     expect("normalizeReduce, product", channels, product, p, channels, 1e-5);
     if (byRow) {
@@ -145,9 +146,11 @@ static void testGradient(long channels) {
     }
     if (saved) {
       expect("normalizeReduce, dResidual", channels, dResidual, g, ROWS * channels, 0);
-      ENTRY(normalizeGradient)(&map, dx, 0, dResidual, x, ROWS, channels, KEEL_MASK_NONE, a, b, c);
+      ENTRY(normalizeGradient)(&map, dx, 0, dResidual, x, ROWS, channels, KEEL_MASK_NONE, a, b, c,
+                               byRow == 1);
     } else {
-      ENTRY(normalizeGradient)(&map, dx, dResidual, dy, x, ROWS, channels, mask, a, b, c);
+      ENTRY(normalizeGradient)(&map, dx, dResidual, dy, x, ROWS, channels, mask, a, b, c,
+                               byRow != 2);
       expect("normalizeGradient, dResidual", channels, dResidual, g, ROWS * channels, 0);
     }
     expect("normalizeGradient, dx", channels, dx, expected, ROWS * channels, 4e-6);
@@ -246,12 +249,13 @@ static void testRows(long group) {
       }
       ENTRY(normalizeRows)(op, &map, y, x, ROWS, channels, group,
                            mask == KEEL_MASK_OUTPUT ? residual : 0, mask != KEEL_MASK_NONE, count,
-                           mean, rest, deviations);
+                           mean, rest, deviations, byRow);
       expect("normalizeRows", group, y, expected, ROWS * channels, 1e-5);
       KeelMoments moments = {count, mean, rest, deviations};
       ENTRY(normalizeRowsGradient)(op, &map, dx, mask ? dResidual : 0, dy, x,
                                    mask == KEEL_MASK_OUTPUT ? y : 0, ROWS, channels, group, mask,
-                                   &moments, 0, byRow ? dScale : 0, byRow ? dShift : 0, kept);
+                                   &moments, 0, byRow ? dScale : 0, byRow ? dShift : 0, kept,
+                                   !byRow);
       expect("normalizeRowsGradient, dx", group, dx, expectedDx, ROWS * channels, 2e-5);
       if (mask)
         expect("normalizeRowsGradient, dResidual", group, dResidual, g, ROWS * channels, 0);

@@ -60,11 +60,12 @@ package struct MomentsGradientKernel: Sendable {
   ) {
     let padded = ChannelRows.padded(moments.channels)
     let at = run.lowerBound * moments.channels
+    let streams = LargeResult.streams(moments.tables.rows * moments.channels, dx, over: x)
     let map = KeelMap(
       pivot: memory, scale: memory + padded, shift: memory + 2 * padded, rowScale: nil,
       rowShift: nil, scaleStride: 0, shiftStride: 0)
     withUnsafePointer(to: map) { map in
-      loops.normalize(map, dx + at, x + at, run.count, moments.channels, nil, 0)
+      loops.normalize(map, dx + at, x + at, run.count, moments.channels, nil, 0, streams)
     }
   }
 

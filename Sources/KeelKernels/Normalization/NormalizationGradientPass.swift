@@ -15,6 +15,9 @@ internal struct NormalizationGradientPass {
   /// Σ γg and Σ γg·(x − pivot) of each cell, then the gradients of its mean and Σ(x − mean)².
   let cells: UnsafeMutablePointer<Double>
   let constants: UnsafeMutablePointer<Float>
+  /// 1 where dResidual, which is read again for dx, goes past the caches all the same: where the passes over
+  /// a table do not follow each other.
+  let streamsResidual: Int32
 
   var channels: Int { kernel.channels }
   var padded: Int { ChannelRows.padded(kernel.channels) }
@@ -50,7 +53,8 @@ internal struct NormalizationGradientPass {
           withUnsafePointer(to: map) { map in
             loops.normalizeReduce(
               map, dy + at, x + at, y.map { $0 + at }, count, channels, mask, sum, product,
-              to.dResidual.map { $0 + at }, to.dScale.map { $0 + offset } ?? unwanted,
+              to.dResidual.map { $0 + at }, streamsResidual,
+              to.dScale.map { $0 + offset } ?? unwanted,
               to.dShift.map { $0 + offset } ?? unwanted)
           }
           loops.accumulate(slot, sum, channels)
@@ -164,7 +168,8 @@ internal struct NormalizationGradientPass {
         loops.normalizeGradient(
           map, to.dx + at, isMasked ? nil : to.dResidual.map { $0 + at }, g + at, x + at, run.count,
           channels, isMasked ? Int32(KEEL_MASK_NONE.rawValue) : mask, own + 3 * padded,
-          own + 4 * padded, own + 5 * padded)
+          own + 4 * padded, own + 5 * padded,
+          LargeResult.streams(kernel.rows * channels, to.dx, over: x, and: g))
       }
     }
   }

@@ -82,7 +82,9 @@ extension NormalizationKernel {
     let pass = NormalizationGradientPass(
       kernel: self, tasks: tasks, dy: dy, x: x, y: y, mask: Int32(mask.rawValue),
       statistics: statistics.pointers(cells: cellCount), recovery: recovery, to: to, sums: sums,
-      cells: cells, constants: constants)
+      cells: cells, constants: constants,
+      streamsResidual: isGradientFused(parallelism)
+        ? 0 : LargeResult.streams(rows * channels, to.dResidual, over: x, and: dy))
     // A worker's rows, and what filling needs.
     func memory(_ worker: Int) -> (
       rows: UnsafeMutablePointer<Float>, fill: UnsafeMutablePointer<Float>

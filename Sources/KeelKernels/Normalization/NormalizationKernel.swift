@@ -305,7 +305,8 @@ package struct NormalizationKernel: Sendable {
       let map = map(maps + table * mapCount, from: run.lowerBound, recovery, constants: constants)
       withUnsafePointer(to: map) { map in
         loops.normalize(
-          map, y + at, x + at, run.count, channels, residual.map { $0 + at }, isReLU ? 1 : 0)
+          map, y + at, x + at, run.count, channels, residual.map { $0 + at }, isReLU ? 1 : 0,
+          LargeResult.streams(rows * channels, y, over: x, and: residual))
       }
     }
   }

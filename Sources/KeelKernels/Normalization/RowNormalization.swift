@@ -61,6 +61,7 @@ internal struct RowNormalization: Sendable {
   ) {
     fillConstants(scratch)
     let cells = kernel.cellCount
+    let streams = LargeResult.streams(kernel.rows * channels, y, over: x, and: residual)
     parallelism.forEach(tasks.count, work: 3 * kernel.rows * channels) { task, _ in
       forEachRun(of: tasks, task) { run in
         let at = run.lowerBound * channels
@@ -72,7 +73,7 @@ internal struct RowNormalization: Sendable {
               residual.map { $0 + at }, kernel.isReLU ? 1 : 0,
               cell + MomentsLayout.count * cells, cell + MomentsLayout.mean * cells,
               cell + MomentsLayout.meanResidual * cells,
-              cell + MomentsLayout.squaredDeviations * cells)
+              cell + MomentsLayout.squaredDeviations * cells, streams)
           }
         }
       }
@@ -99,6 +100,7 @@ internal struct RowNormalization: Sendable {
     let sums = UnsafeMutableRawPointer(workers + workerCount * parallelism.threadCount)
       .assumingMemoryBound(to: Double.self)
     let moments = statistics.pointers(cells: kernel.cellCount)
+    let streams = LargeResult.streams(kernel.rows * channels, to.dx, over: x, and: dy)
     let wantsAffine = to.dScale != nil || to.dShift != nil
     func call(
       _ run: Range<Int>, _ kept: UnsafeMutablePointer<Float>,
@@ -111,7 +113,7 @@ internal struct RowNormalization: Sendable {
             loops.normalizeRowsGradient(
               operation, map, to.dx + at, to.dResidual.map { $0 + at }, dy + at, x + at,
               y.map { $0 + at }, run.count, channels, kernel.group, mask, moments,
-              run.lowerBound * kernel.groups, dScale, dShift, kept)
+              run.lowerBound * kernel.groups, dScale, dShift, kept, streams)
           }
         }
       }
