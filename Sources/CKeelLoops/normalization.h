@@ -172,33 +172,47 @@ INLINE CellAdjoint cellAdjoint(const KeelOperation *op, double count, float mean
   return d;
 }
 
-static void cellMaps(const KeelOperation *op, const KeelMoments *moments, long first, long cells,
-                     float *pivot, double *inverse, double *offset) {
-  const KeelOperation local = *op; /* so that the compiler may keep it in registers */
-  for (long i = 0; i < cells; i++) {
-    long at = first + i;
-    CellMap map = cellMap(&local, moments->count ? moments->count[at] : 1, moments->mean[at],
-                          moments->rest ? moments->rest[at] : 0, moments->deviations[at]);
-    pivot[i] = map.pivot;
-    inverse[i] = map.inverse;
-    offset[i] = map.offset;
+/* Calls LOOP with the operation known when it is compiled where it is the common one, z = (x − μ)/√(σ² + ε):
+   the compiler makes vectors of that. */
+#define EACH_OPERATION(LOOP)                                                                   \
+  if (op->centers && op->divisor == KEEL_DEVIATION && op->placement == KEEL_EPSILON_INSIDE && \
+      moments->count && moments->rest) {                                                       \
+    const KeelOperation known = {1, KEEL_DEVIATION, KEEL_EPSILON_INSIDE, op->epsilon};         \
+    LOOP(known, moments->count[at], moments->rest[at])                                         \
+  } else {                                                                                     \
+    const KeelOperation known = *op;                                                           \
+    LOOP(known, (moments->count ? moments->count[at] : 1), (moments->rest ? moments->rest[at] : 0)) \
   }
+
+static void cellMaps(const KeelOperation *op, const KeelMoments *moments, long first, long cells,
+                     float *restrict pivot, double *restrict inverse, double *restrict offset) {
+#define LOOP(KNOWN, COUNT, REST)                                                             \
+  for (long i = 0; i < cells; i++) {                                                         \
+    const long at = first + i;                                                               \
+    CellMap map = cellMap(&KNOWN, COUNT, moments->mean[at], REST, moments->deviations[at]);  \
+    pivot[i] = map.pivot;                                                                    \
+    inverse[i] = map.inverse;                                                                \
+    offset[i] = map.offset;                                                                  \
+  }
+  EACH_OPERATION(LOOP)
+#undef LOOP
 }
 
 static void cellAdjoints(const KeelOperation *op, const KeelMoments *moments, long first,
-                         long cells, const double *sum, const double *product, double *dMean,
-                         double *dDeviations) {
-  const KeelOperation local = *op;
-  for (long i = 0; i < cells; i++) {
-    long at = first + i;
-    double count = moments->count ? moments->count[at] : 1;
-    double rest = moments->rest ? moments->rest[at] : 0;
-    CellMap map = cellMap(&local, count, moments->mean[at], rest, moments->deviations[at]);
-    CellAdjoint d = cellAdjoint(&local, count, moments->mean[at], rest, moments->deviations[at],
-                                &map, sum[i], product[i]);
-    dMean[i] = d.mean;
-    dDeviations[i] = d.deviations;
+                         long cells, const double *restrict sum, const double *restrict product,
+                         double *restrict dMean, double *restrict dDeviations) {
+#define LOOP(KNOWN, COUNT, REST)                                                              \
+  for (long i = 0; i < cells; i++) {                                                          \
+    const long at = first + i;                                                                \
+    const double count = COUNT, rest = REST;                                                  \
+    const float mean = moments->mean[at], deviations = moments->deviations[at];               \
+    CellMap map = cellMap(&KNOWN, count, mean, rest, deviations);                             \
+    CellAdjoint d = cellAdjoint(&KNOWN, count, mean, rest, deviations, &map, sum[i], product[i]); \
+    dMean[i] = d.mean;                                                                        \
+    dDeviations[i] = d.deviations;                                                            \
   }
+  EACH_OPERATION(LOOP)
+#undef LOOP
 }
 
 /* v for the channels at c; `d` is x − pivot. The same expression wherever v is needed, so that forward and
@@ -264,7 +278,7 @@ INLINE void reduceChannels(const int rows_, const int mask, const int streams, c
     const long at = (r) * channels + c;                                   \
     T d = LOAD(T, x + at) - LOAD(T, pivot + c), dy0 = LOAD(T, dy + at);   \
     T g = ACTIVE(T, dy0, d, y + at);                                      \
-    if (mask == KEEL_MASK_OUTPUT) PUT(T, dResidual + at, g);              \
+    if (mask == KEEL_MASK_OUTPUT && dResidual) PUT(T, dResidual + at, g);  \
     if (rows_) {                                                          \
       float *dk = dScale + (r) * scaleStride + c, *dt = dShift + (r) * shiftStride + c; \
       STORE(T, dk, LOAD(T, dk) + g * (LOAD(T, scale + c) * d + LOAD(T, shift + c)));    \
@@ -319,7 +333,7 @@ static void normalizeReduce(const KeelMap *map, const float *dy, const float *x,
 #define FORMS(ROWS)                                                                            \
   if (mask == KEEL_MASK_RECOMPUTE) { FORM(ROWS, KEEL_MASK_RECOMPUTE, 0); }                     \
   else if (mask == KEEL_MASK_NONE) { FORM(ROWS, KEEL_MASK_NONE, 0); }                          \
-  else if (streams && canStream(dResidual, channels)) {                                        \
+  else if (streams && dResidual && canStream(dResidual, channels)) {                                        \
     FORM(ROWS, KEEL_MASK_OUTPUT, 1);                                                           \
     drain();                                                                                   \
   } else { FORM(ROWS, KEEL_MASK_OUTPUT, 0); }
@@ -329,14 +343,14 @@ static void normalizeReduce(const KeelMap *map, const float *dy, const float *x,
 }
 
 INLINE void gradientRow(const int rows_, const int mask, const int streams, float *dx, float *dResidual,
-                        const float *dy, const float *x, long channels, const float *pivot,
-                        const float *scale, const float *shift, const float *rowScale,
-                        const float *rowShift, const float *a, const float *b,
-                        const float *offset) {
+                        const float *dy, const float *x, const float *y, long channels,
+                        const float *pivot, const float *scale, const float *shift,
+                        const float *rowScale, const float *rowShift, const float *a,
+                        const float *b, const float *offset) {
   long c = 0;
 #define BODY(T)                                                                        \
   T d = LOAD(T, x + c) - LOAD(T, pivot + c), dy0 = LOAD(T, dy + c);                    \
-  T g = ACTIVE(T, dy0, d, dy + c);                                                     \
+  T g = ACTIVE(T, dy0, d, y + c);                                                      \
   if (dResidual) PUT(T, dResidual + c, g);                                             \
   if (rows_) g *= LOAD(T, rowScale + c);                                               \
   PUT(T, dx + c, LOAD(T, a + c) * g + (LOAD(T, b + c) * d + LOAD(T, offset + c)));
@@ -345,18 +359,20 @@ INLINE void gradientRow(const int rows_, const int mask, const int streams, floa
 }
 
 static void normalizeGradient(const KeelMap *map, float *dx, float *dResidual, const float *dy,
-                              const float *x, long rows, long channels, int mask, const float *a,
-                              const float *b, const float *c, int streams) {
+                              const float *x, const float *y, long rows, long channels, int mask,
+                              const float *a, const float *b, const float *c, int streams) {
 #define FORM(ROWS, MASK, STREAMS)                                                             \
   for (long r = 0; r < rows; r++) {                                                           \
     long at = r * channels;                                                                   \
     gradientRow(ROWS, MASK, STREAMS, dx + at, dResidual ? dResidual + at : 0, dy + at, x + at, \
-                channels, map->pivot, map->scale, map->shift,                                 \
+                MASK == KEEL_MASK_OUTPUT ? y + at : 0, channels, map->pivot, map->scale,      \
+                map->shift,                                                                   \
                 ROWS ? map->rowScale + r * map->scaleStride : 0,                              \
                 ROWS ? map->rowShift + r * map->shiftStride : 0, a, b, c);                    \
   }
 #define FORMS(ROWS, STREAMS)                                                   \
   if (mask == KEEL_MASK_RECOMPUTE) { FORM(ROWS, KEEL_MASK_RECOMPUTE, STREAMS) } \
+  else if (mask == KEEL_MASK_OUTPUT) { FORM(ROWS, KEEL_MASK_OUTPUT, STREAMS) }  \
   else { FORM(ROWS, KEEL_MASK_NONE, STREAMS) }
   if (streams && canStream(dx, channels) && (!dResidual || canStream(dResidual, channels))) {
     if (map->rowScale) { FORMS(1, 1) } else { FORMS(0, 1) }

@@ -2,84 +2,141 @@
 
 enum { ROW_STEPS = 256 }; /* vectors added in float before a sum goes on in double */
 
-/* BODY(T, at) over n floats from p on in runs of ROW_STEPS vectors, each followed by END. */
+/* BODY(T, i, u) over n floats from i = 0 on, with u the number of a sum of its own: four for whole vectors,
+   so that additions do not wait for each other. In runs of ROW_STEPS vectors, each followed by END. */
 #define ROW_CHUNKS(n, BODY, END)                                              \
   for (long start_ = 0; start_ < (n); start_ += ROW_STEPS * KEEL_WIDTH) {     \
     long stop_ = start_ + ROW_STEPS * KEEL_WIDTH < (n) ? start_ + ROW_STEPS * KEEL_WIDTH : (n); \
-    long i = start_;                                                          \
-    for (; i + KEEL_WIDTH <= stop_; i += KEEL_WIDTH) { BODY(Vector) }         \
-    for (; i < stop_; i++) { BODY(Single) }                                   \
+    long i_ = start_;                                                         \
+    for (; i_ + 4 * KEEL_WIDTH <= stop_; i_ += 4 * KEEL_WIDTH) {              \
+      { BODY(Vector, i_, 0) }                                                 \
+      { BODY(Vector, i_ + KEEL_WIDTH, 1) }                                    \
+      { BODY(Vector, i_ + 2 * KEEL_WIDTH, 2) }                                \
+      { BODY(Vector, i_ + 3 * KEEL_WIDTH, 3) }                                \
+    }                                                                         \
+    ROW_PARTS(Vector, BODY) SHORT_PARTS(BODY) ROW_PARTS(Single, BODY)         \
     END                                                                       \
   }
+#define ROW_PARTS(T, BODY) \
+  for (; i_ + LENGTH(T) <= stop_; i_ += LENGTH(T)) { BODY(T, i_, 0) }
 
-INLINE double acrossSum(Vector v);
+/* The sums of a run, by the type of what is added. */
+typedef struct RowSum {
+  Vector sum_Vector[4];
+#if KEEL_WIDTH >= 16
+#define SHORT_PARTS(BODY) ROW_PARTS(Half, BODY) ROW_PARTS(Quarter, BODY)
+  Half sum_Half[1];
+  Quarter sum_Quarter[1];
+#elif KEEL_WIDTH >= 8
+#define SHORT_PARTS(BODY) ROW_PARTS(Half, BODY)
+  Half sum_Half[1];
+#else
+#define SHORT_PARTS(BODY)
+#endif
+  float sum_Single[1];
+} RowSum;
 
-/* The mean of n floats, rounded and the rest, and Σ(x − mean)²: first about the first float, then about
-   the mean so found. */
-INLINE void rowMoments(const float *x, long n, float *mean, double *rest, double *deviations) {
+/* All of a run's sums, in pairs. */
+INLINE float rowTotal(const RowSum *s) {
+  Vector all = (s->sum_Vector[0] + s->sum_Vector[1]) + (s->sum_Vector[2] + s->sum_Vector[3]);
+#if KEEL_WIDTH >= 16
+  Half half = (all.lo + all.hi) + s->sum_Half[0];
+  Quarter four = (half.lo + half.hi) + s->sum_Quarter[0];
+#elif KEEL_WIDTH >= 8
+  Half four = (all.lo + all.hi) + s->sum_Half[0];
+#else
+  Vector four = all;
+#endif
+  return ((four.x + four.z) + (four.y + four.w)) + s->sum_Single[0];
+}
+
+/* Cells of a row that are worked on together. */
+enum { ROW_CELLS = 32 };
+
+/* The mean of n floats to a few roundings, from differences to the first. */
+INLINE float rowPivot(const float *x, long n, double inverse) {
   const float first = x[0];
   double sum = 0;
-  Vector s_Vector = splat(0);
-  float s_Single = 0;
-#define BODY(T) s_##T += LOAD(T, x + i) - SPLAT(T, first);
-#define END                             \
-  sum += acrossSum(s_Vector) + s_Single; \
-  s_Vector = splat(0);                  \
-  s_Single = 0;
+  RowSum s = {0};
+#define BODY(T, i, u) s.sum_##T[u] += LOAD(T, x + (i)) - SPLAT(T, first);
+#define END            \
+  sum += rowTotal(&s); \
+  s = (RowSum){0};
   ROW_CHUNKS(n, BODY, END)
 #undef BODY
 #undef END
-  const float pivot = (float)(first + sum / n);
+  return (float)(first + sum * inverse);
+}
+
+/* Σ(x − pivot) and Σ(x − pivot)² of n floats. */
+INLINE void rowSquares(const float *x, long n, float pivot, double *offset, double *square) {
   double offsets = 0, squares = 0;
-  Vector q_Vector = splat(0);
-  float q_Single = 0;
-#define BODY(T)                              \
-  T d = LOAD(T, x + i) - SPLAT(T, pivot);    \
-  s_##T += d;                                \
-  q_##T += d * d;
-#define END                                   \
-  offsets += acrossSum(s_Vector) + s_Single;  \
-  squares += acrossSum(q_Vector) + q_Single;  \
-  s_Vector = q_Vector = splat(0);             \
-  s_Single = q_Single = 0;
+  RowSum s = {0}, q = {0};
+#define BODY(T, i, u)                          \
+  T d = LOAD(T, x + (i)) - SPLAT(T, pivot);    \
+  s.sum_##T[u] += d;                           \
+  q.sum_##T[u] += d * d;
+#define END                \
+  offsets += rowTotal(&s); \
+  squares += rowTotal(&q); \
+  s = q = (RowSum){0};
   ROW_CHUNKS(n, BODY, END)
 #undef BODY
 #undef END
-  double offset = offsets / n, m = pivot + offset, own = squares - offsets * offset;
-  *mean = (float)m;
-  *rest = m - *mean;
-  *deviations = own < 0 ? 0 : own;
+  *offset = offsets;
+  *square = squares;
+}
+
+/* The moments of `cells` neighbouring cells, at most ROW_CELLS: first about their first floats, then about the
+   means so found. Each step goes over all cells, so that none waits for another's. */
+INLINE void rowMoments(const float *x, long cells, long group, float *restrict count,
+                       float *restrict mean, float *restrict rest, float *restrict deviations) {
+  const double inverse = 1.0 / group;
+  float pivots[ROW_CELLS];
+  double offsets[ROW_CELLS], squares[ROW_CELLS];
+  for (long j = 0; j < cells; j++) pivots[j] = rowPivot(x + j * group, group, inverse);
+  for (long j = 0; j < cells; j++)
+    rowSquares(x + j * group, group, pivots[j], offsets + j, squares + j);
+  for (long j = 0; j < cells; j++) {
+    const double offset = offsets[j] * inverse, m = pivots[j] + offset;
+    const double own = squares[j] - offsets[j] * offset;
+    count[j] = (float)group;
+    mean[j] = (float)m;
+    rest[j] = (float)(m - mean[j]);
+    deviations[j] = (float)(own < 0 ? 0 : own);
+  }
 }
 
 INLINE void normalizeEachRow(const int streams, const KeelOperation *op, const KeelMap *map, float *y,
                              const float *x, long rows, long channels, long group,
                              const float *residual, int relu, float *count, float *mean,
                              float *rest, float *deviations) {
-  const KeelOperation local = *op;
-  for (long r = 0; r < rows; r++) {
-    const float *rowScale = map->rowScale ? map->rowScale + r * map->scaleStride : 0;
-    const float *rowShift = map->rowShift ? map->rowShift + r * map->shiftStride : 0;
-    for (long g = 0; g < channels / group; g++) {
-      const long cell = r * (channels / group) + g, at = r * channels + g * group;
-      double tail, square;
-      rowMoments(x + at, group, mean + cell, &tail, &square);
-      count[cell] = (float)group;
-      rest[cell] = (float)tail;
-      deviations[cell] = (float)square;
-      CellMap z = cellMap(&local, group, mean[cell], rest[cell], deviations[cell]);
-      const float pivot = z.pivot, inverse = (float)z.inverse, offset = (float)z.offset;
-      const float *from = x + at, *more = residual ? residual + at : 0;
-      const float *k = rowScale ? rowScale + g * group : 0, *t = rowShift ? rowShift + g * group : 0;
-      float *to = y + at;
-#define BODY(T)                                                                        \
-  T v = SPLAT(T, inverse) * (LOAD(T, from + i) - SPLAT(T, pivot)) + SPLAT(T, offset);  \
-  if (k) v = LOAD(T, k + i) * v + LOAD(T, t + i);                                      \
-  if (more) v += LOAD(T, more + i);                                                    \
+  const long cells = channels / group;
+  const KeelMoments moments = {count, mean, rest, deviations};
+  float pivots[ROW_CELLS];
+  double inverses[ROW_CELLS], offsets[ROW_CELLS];
+  for (long first = 0; first < rows * cells;) {
+    const long r = first / cells, g = first % cells;
+    const long part = cells - g < ROW_CELLS ? cells - g : ROW_CELLS, at = r * channels + g * group;
+    rowMoments(x + at, part, group, count + first, mean + first, rest + first, deviations + first);
+    cellMaps(op, &moments, first, part, pivots, inverses, offsets);
+    for (long j = 0; j < part; j++) {
+      const float pivot = pivots[j], inverse = (float)inverses[j], offset = (float)offsets[j];
+      const long k = (g + j) * group;
+      const float *from = x + at + j * group, *more = residual ? residual + at + j * group : 0;
+      const float *scale = map->rowScale ? map->rowScale + r * map->scaleStride + k : 0;
+      const float *shift = map->rowShift ? map->rowShift + r * map->shiftStride + k : 0;
+      float *to = y + at + j * group;
+#define BODY(T, i, u)                                                                     \
+  T v = SPLAT(T, inverse) * (LOAD(T, from + (i)) - SPLAT(T, pivot)) + SPLAT(T, offset);  \
+  if (scale) v = LOAD(T, scale + (i)) * v + LOAD(T, shift + (i));                          \
+  if (more) v += LOAD(T, more + (i));                                                    \
   if (relu) v = POSITIVE(T, v);                                                        \
-  PUT(T, to + i, v);
+  PUT(T, to + (i), v);
       ROW_CHUNKS(group, BODY, )
 #undef BODY
     }
+    first += part;
   }
 }
 
@@ -101,60 +158,68 @@ INLINE void gradientOfEachRow(const int streams, const KeelOperation *op, const 
                               long rows, long channels, long group, int mask,
                               const KeelMoments *moments, long firstCell, float *dScale,
                               float *dShift, float *kept) {
-  const KeelOperation local = *op;
-  for (long r = 0; r < rows; r++) {
-    for (long g = 0; g < channels / group; g++) {
-      const long cell = firstCell + r * (channels / group) + g;
-      const long at = r * channels + g * group;
-      const long scaleAt = r * map->scaleStride + g * group, shiftAt = r * map->shiftStride + g * group;
-      const float mean = moments->mean[cell];
-      const double rest = moments->rest[cell], square = moments->deviations[cell];
-      CellMap z = cellMap(&local, group, mean, rest, square);
-      const float pivot = z.pivot, inverse = (float)z.inverse, offset = (float)z.offset;
-      const float *k = map->rowScale ? map->rowScale + scaleAt : 0;
-      const float *t = map->rowShift ? map->rowShift + shiftAt : 0;
-      float *dk = dScale ? dScale + scaleAt : 0, *dt = dShift ? dShift + shiftAt : 0;
-      double sums = 0, products = 0;
-      Vector s_Vector = splat(0), p_Vector = splat(0);
-      float s_Single = 0, p_Single = 0;
-      const float *from = x + at, *up = dy + at, *out = y ? y + at : 0;
+  const long cells = channels / group;
+  float pivots[ROW_CELLS];
+  double inverses[ROW_CELLS], offsets[ROW_CELLS], sums[ROW_CELLS], products[ROW_CELLS],
+      dMean[ROW_CELLS], dDeviations[ROW_CELLS];
+  for (long first = 0; first < rows * cells;) {
+    const long r = first / cells, g = first % cells, cell = firstCell + first;
+    const long part = cells - g < ROW_CELLS ? cells - g : ROW_CELLS, at = r * channels + g * group;
+    cellMaps(op, moments, cell, part, pivots, inverses, offsets);
+    for (long j = 0; j < part; j++) {
+      const float pivot = pivots[j], inverse = (float)inverses[j], offset = (float)offsets[j];
+      const long own = at + j * group, k = (g + j) * group;
+      const float *scale = map->rowScale ? map->rowScale + r * map->scaleStride + k : 0;
+      const float *shift = map->rowShift ? map->rowShift + r * map->shiftStride + k : 0;
+      float *dk = dScale ? dScale + r * map->scaleStride + k : 0;
+      float *dt = dShift ? dShift + r * map->shiftStride + k : 0;
+      const float *from = x + own, *up = dy + own, *out = y ? y + own : 0;
+      float *scaled = kept + k;
+      double sum = 0, product = 0;
+      RowSum s = {0}, p = {0};
       /* g·γ is kept for the second pass over the row. */
-#define BODY(T)                                                                        \
-  T d = LOAD(T, from + i) - SPLAT(T, pivot), e = LOAD(T, up + i);                      \
+#define BODY(T, i, u)                                                                     \
+  T d = LOAD(T, from + (i)) - SPLAT(T, pivot), e = LOAD(T, up + (i));                      \
   T w = SPLAT(T, inverse) * d + SPLAT(T, offset);                                      \
-  if (mask == KEEL_MASK_OUTPUT) e = (LOAD(T, out + i) > SPLAT(T, 0)) ? e : SPLAT(T, 0); \
+  if (mask == KEEL_MASK_OUTPUT) e = (LOAD(T, out + (i)) > SPLAT(T, 0)) ? e : SPLAT(T, 0); \
   if (mask == KEEL_MASK_RECOMPUTE) {                                                   \
-    T v = k ? LOAD(T, k + i) * w + LOAD(T, t + i) : w;                                 \
+    T v = scale ? LOAD(T, scale + (i)) * w + LOAD(T, shift + (i)) : w;                     \
     e = (v > SPLAT(T, 0)) ? e : SPLAT(T, 0);                                           \
   }                                                                                    \
-  if (dResidual) PUT(T, dResidual + at + i, e);                                        \
+  if (dResidual) PUT(T, dResidual + own + (i), e);                                       \
   if (dk) {                                                                            \
-    STORE(T, dk + i, LOAD(T, dk + i) + e * w);                                         \
-    STORE(T, dt + i, LOAD(T, dt + i) + e);                                             \
+    STORE(T, dk + (i), LOAD(T, dk + (i)) + e * w);                                         \
+    STORE(T, dt + (i), LOAD(T, dt + (i)) + e);                                             \
   }                                                                                    \
-  if (k) e *= LOAD(T, k + i);                                                          \
-  STORE(T, kept + i, e);                                                               \
-  s_##T += e;                                                                          \
-  p_##T += e * d;
-#define END                                     \
-  sums += acrossSum(s_Vector) + s_Single;       \
-  products += acrossSum(p_Vector) + p_Single;   \
-  s_Vector = p_Vector = splat(0);               \
-  s_Single = p_Single = 0;
+  if (scale) e *= LOAD(T, scale + (i));                                                  \
+  STORE(T, scaled + (i), e);                                                             \
+  s.sum_##T[u] += e;                                                                    \
+  p.sum_##T[u] += e * d;
+#define END                \
+  sum += rowTotal(&s);     \
+  product += rowTotal(&p); \
+  s = p = (RowSum){0};
       ROW_CHUNKS(group, BODY, END)
 #undef BODY
 #undef END
-      CellAdjoint adjoint = cellAdjoint(&local, group, mean, rest, square, &z, sums, products);
-      const double slope = 2 * adjoint.deviations;
-      const float b = (float)slope;
-      const float c0 = (float)(adjoint.mean / group + slope * (pivot - (mean + rest)));
-      float *to = dx + at;
-#define BODY(T)                                                     \
-  T d = LOAD(T, from + i) - SPLAT(T, pivot);                        \
-  PUT(T, to + i, SPLAT(T, inverse) * LOAD(T, kept + i) + (SPLAT(T, b) * d + SPLAT(T, c0)));
+      sums[j] = sum;
+      products[j] = product;
+    }
+    cellAdjoints(op, moments, cell, part, sums, products, dMean, dDeviations);
+    for (long j = 0; j < part; j++) {
+      const double slope = 2 * dDeviations[j];
+      const double mean = moments->mean[cell + j] + (double)moments->rest[cell + j];
+      const float pivot = pivots[j], inverse = (float)inverses[j], b = (float)slope;
+      const float c0 = (float)(dMean[j] / group + slope * (pivot - mean));
+      const float *from = x + at + j * group, *scaled = kept + (g + j) * group;
+      float *to = dx + at + j * group;
+#define BODY(T, i, u)                                                  \
+  T d = LOAD(T, from + (i)) - SPLAT(T, pivot);                        \
+  PUT(T, to + (i), SPLAT(T, inverse) * LOAD(T, scaled + (i)) + (SPLAT(T, b) * d + SPLAT(T, c0)));
       ROW_CHUNKS(group, BODY, )
 #undef BODY
     }
+    first += part;
   }
 }
 

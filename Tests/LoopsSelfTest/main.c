@@ -22,7 +22,8 @@ void fail(const char *what, long size, const char *how) {
 }
 
 float *blank(long count) {
-  float *start = malloc((size_t)(count + GUARDS) * sizeof(float));
+  /* Aligned to the longest vector, as the library's tensors are. */
+  float *start = aligned_alloc(64, ((size_t)(count + GUARDS) * sizeof(float) + 63) / 64 * 64);
   if (!start || blockCount == BLOCKS) abort();
   for (long i = 0; i < count; i++) start[i] = NAN;
   for (long i = 0; i < GUARDS; i++) start[count + i] = guard;

@@ -257,15 +257,15 @@ typedef struct KeelLoops {
   void (*normalize)(const KeelMap *map, float *y, const float *x, long rows, long channels,
                     const float *residual, int relu, int streams);
   /* With g = dy where active, else 0, and γ = rowScale if there is one, else 1: sum[c] = Σ γ·g,
-     product[c] = Σ γ·g·(x − pivot[c]). With a saved output, dResidual = g. Where rows have scales of their
+     product[c] = Σ γ·g·(x − pivot[c]). With a saved output, dResidual = g where not null. Where rows have scales of their
      own, dScale += g·z and dShift += g, each by its stride of the map with each row. */
   void (*normalizeReduce)(const KeelMap *map, const float *dy, const float *x, const float *y,
                           long rows, long channels, int mask, float *sum, float *product,
                           float *dResidual, int streams, float *dScale, float *dShift);
   /* dx = a·γ·g + b·(x − pivot) + c, with that g; dResidual, where not null, is g */
   void (*normalizeGradient)(const KeelMap *map, float *dx, float *dResidual, const float *dy,
-                            const float *x, long rows, long channels, int mask, const float *a,
-                            const float *b, const float *c, int streams);
+                            const float *x, const float *y, long rows, long channels, int mask,
+                            const float *a, const float *b, const float *c, int streams);
   /* Cells of `group` neighbouring channels of one row: y = act(rowScale·z + rowShift + residual), with z of
      the operation; the map's rowScale and rowShift may be null, the rest of it is not read. Writes the
      moments of each cell. */
@@ -273,7 +273,7 @@ typedef struct KeelLoops {
                         long rows, long channels, long group, const float *residual, int relu,
                         float *count, float *mean, float *rest, float *deviations, int streams);
   /* Its gradients, from moments of cells from `firstCell` on: dx, dResidual (or null), and where not null
-     dScale += g·z, dShift += g, which advance as in normalizeReduce. `kept` has room for a group. */
+     dScale += g·z, dShift += g, which advance as in normalizeReduce. `kept` has room for a row. */
   void (*normalizeRowsGradient)(const KeelOperation *op, const KeelMap *map, float *dx,
                                 float *dResidual, const float *dy, const float *x, const float *y,
                                 long rows, long channels, long group, int mask,

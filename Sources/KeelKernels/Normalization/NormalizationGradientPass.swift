@@ -15,9 +15,8 @@ internal struct NormalizationGradientPass {
   /// Σ γg and Σ γg·(x − pivot) of each cell, then the gradients of its mean and Σ(x − mean)².
   let cells: UnsafeMutablePointer<Double>
   let constants: UnsafeMutablePointer<Float>
-  /// 1 where dResidual, which is read again for dx, goes past the caches all the same: where the passes over
-  /// a table do not follow each other.
-  let streamsResidual: Int32
+  /// Whether the pass over a table for dx follows that for its sums at once, while x and dy are in a cache.
+  let isFused: Bool
 
   var channels: Int { kernel.channels }
   var padded: Int { ChannelRows.padded(kernel.channels) }
@@ -28,7 +27,10 @@ internal struct NormalizationGradientPass {
     kernel.fill(memory, table: table, statistics, recovery, worker)
   }
 
-  /// Sums of a task's rows, in its slots; dResidual where y tells what is active; dγ and dβ where they change
+  /// Whether the pass for the sums writes dResidual, so that the other reads it instead of dy and y.
+  private var leavesResidual: Bool { !isFused && mask == KEEL_MASK_OUTPUT.rawValue }
+
+  /// Sums of a task's rows, in its slots; dγ and dβ where they change
   /// row by row: each element is summed in Float over the rows that share it, in order, by one task.
   /// - Parameters:
   ///   - memory: what tables' numbers lie in, by table.
@@ -36,6 +38,8 @@ internal struct NormalizationGradientPass {
   func reduce(
     _ task: Int, _ memory: UnsafeMutablePointer<Float>, _ rows: UnsafeMutablePointer<Float>
   ) {
+    let residual = leavesResidual ? to.dResidual : nil
+    let streams = LargeResult.streams(kernel.rows * channels, residual, over: x, and: dy)
     let (sum, product, unwanted) = (rows, rows + padded, rows + 2 * padded)
     tasks.clear(task: task, sums)
     clearRecovery(of: task)
@@ -53,7 +57,7 @@ internal struct NormalizationGradientPass {
           withUnsafePointer(to: map) { map in
             loops.normalizeReduce(
               map, dy + at, x + at, y.map { $0 + at }, count, channels, mask, sum, product,
-              to.dResidual.map { $0 + at }, streamsResidual,
+              residual.map { $0 + at }, streams,
               to.dScale.map { $0 + offset } ?? unwanted,
               to.dShift.map { $0 + offset } ?? unwanted)
           }
@@ -157,8 +161,11 @@ internal struct NormalizationGradientPass {
 
   /// dx of the rows of a range, and dResidual unless the sums have left it.
   func apply(_ range: Range<Int>, _ memory: UnsafeMutablePointer<Float>) {
-    let isMasked = mask == KEEL_MASK_OUTPUT.rawValue
-    let g = isMasked ? UnsafePointer(to.dResidual!) : dy
+    let isLeft = leavesResidual
+    let g = isLeft ? UnsafePointer(to.dResidual!) : dy
+    let residual = isLeft ? nil : to.dResidual
+    let mask = isLeft ? Int32(KEEL_MASK_NONE.rawValue) : mask
+    let streams = LargeResult.streams(kernel.rows * channels, to.dx, over: x, and: g)
     kernel.tables.forEachRun(in: range, labels: recovery.labels, period: kernel.period) {
       run, table in
       let at = run.lowerBound * channels
@@ -166,10 +173,8 @@ internal struct NormalizationGradientPass {
       let map = kernel.map(own, from: run.lowerBound, recovery, constants: constants)
       withUnsafePointer(to: map) { map in
         loops.normalizeGradient(
-          map, to.dx + at, isMasked ? nil : to.dResidual.map { $0 + at }, g + at, x + at, run.count,
-          channels, isMasked ? Int32(KEEL_MASK_NONE.rawValue) : mask, own + 3 * padded,
-          own + 4 * padded, own + 5 * padded,
-          LargeResult.streams(kernel.rows * channels, to.dx, over: x, and: g))
+          map, to.dx + at, residual.map { $0 + at }, g + at, x + at, y.map { $0 + at }, run.count,
+          channels, mask, own + 3 * padded, own + 4 * padded, own + 5 * padded, streams)
       }
     }
   }

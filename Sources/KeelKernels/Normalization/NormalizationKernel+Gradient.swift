@@ -83,8 +83,7 @@ extension NormalizationKernel {
       kernel: self, tasks: tasks, dy: dy, x: x, y: y, mask: Int32(mask.rawValue),
       statistics: statistics.pointers(cells: cellCount), recovery: recovery, to: to, sums: sums,
       cells: cells, constants: constants,
-      streamsResidual: isGradientFused(parallelism)
-        ? 0 : LargeResult.streams(rows * channels, to.dResidual, over: x, and: dy))
+      isFused: isGradientFused(parallelism))
     // A worker's rows, and what filling needs.
     func memory(_ worker: Int) -> (
       rows: UnsafeMutablePointer<Float>, fill: UnsafeMutablePointer<Float>

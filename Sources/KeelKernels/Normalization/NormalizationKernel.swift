@@ -70,11 +70,16 @@ package struct NormalizationKernel: Sendable {
       }
   }
 
+  /// Whole samples: as many in a piece as bound the memory of the tables' sums.
   private static func samplePieces(_ shape: Shape, _ tables: RowTables) -> RowPieces {
-    let most = max(1, TableTasks.mostDoubles / (2 * max(1, shape.channelCount * tables.count)))
-    let samples = (shape[0] + most - 1) / most
+    let mostPieces = max(
+      1, TableTasks.mostDoubles / (2 * max(1, shape.channelCount * tables.count)))
+    let samples = RowTiles(rows: shape[0], target: (shape[0] + mostPieces - 1) / mostPieces)
+    let positions = shape.rowCount / max(shape[0], 1)
     return RowPieces(
-      rows: shape.rowCount, target: max(1, samples * shape.rowCount / max(shape[0], 1)))
+      (0..<samples.count).map {
+        samples[$0].lowerBound * positions..<samples[$0].upperBound * positions
+      })
   }
 
   /// Positions of every sample: γ and β of elements are read, and their gradients summed, in a cache.
