@@ -11,11 +11,11 @@ enum { SUM_ROWS = 16 };
   for (long first = 0, count = rows < SUM_ROWS ? rows : SUM_ROWS; first < rows;      \
        first += SUM_ROWS, count = rows - first < SUM_ROWS ? rows - first : SUM_ROWS)
 
-static void moments(const float *x, long rows, long channels, const float *pivot, float *sum,
-                    float *square) {
+static void moments(const float *x, long rows, long stride, long channels, const float *pivot,
+                    float *sum, float *square) {
   enum { BLOCK = 4 }; /* eight independent sums hide the latency of an addition */
   EACH_ROW_BLOCK {
-    const float *from = x + first * channels;
+    const float *from = x + first * stride;
     long c = 0;
     for (; c + BLOCK * KEEL_WIDTH <= channels; c += BLOCK * KEEL_WIDTH) {
       Vector p[BLOCK], s[BLOCK], q[BLOCK];
@@ -26,7 +26,7 @@ static void moments(const float *x, long rows, long channels, const float *pivot
         q[b] = first ? load(square + at) : splat(0);
       }
       for (long r = 0; r < count; r++) {
-        const float *row = from + r * channels + c;
+        const float *row = from + r * stride + c;
         for (int b = 0; b < BLOCK; b++) {
           Vector d = load(row + b * KEEL_WIDTH) - p[b];
           s[b] += d;
@@ -45,15 +45,15 @@ static void moments(const float *x, long rows, long channels, const float *pivot
     T s1 = SPLAT(T, 0), q1 = s1;                                 \
     long r = 0;                                                  \
     for (; r + 2 <= count; r += 2) {                             \
-      T d0 = LOAD(T, from + r * channels + c) - p;               \
-      T d1 = LOAD(T, from + (r + 1) * channels + c) - p;         \
+      T d0 = LOAD(T, from + r * stride + c) - p;                 \
+      T d1 = LOAD(T, from + (r + 1) * stride + c) - p;           \
       s0 += d0;                                                  \
       q0 += d0 * d0;                                             \
       s1 += d1;                                                  \
       q1 += d1 * d1;                                             \
     }                                                            \
     if (r < count) {                                             \
-      T d = LOAD(T, from + r * channels + c) - p;                \
+      T d = LOAD(T, from + r * stride + c) - p;                  \
       s0 += d;                                                   \
       q0 += d * d;                                               \
     }                                                            \

@@ -28,6 +28,15 @@ extension GradientRule {
     return gradients
   }
 
+  /// The gradient of a first result, with that through the moments of its channels, the second.
+  func throughMoments(in builder: inout GraphBuilder) throws(KeelError) -> ValueID {
+    guard let dMoments = results[1] else { return results[0]! }
+    let more = try one(
+      .momentsGradient(.batch, isWeighted: false), [dMoments] + node.outputs, in: &builder)
+    guard let dy = results[0] else { return more }
+    return try one(.arithmetic(.add), [dy, more], in: &builder)
+  }
+
   private func throughOutput(
     _ normalization: Normalization, _ dy: ValueID, into gradients: inout [ValueID?],
     in builder: inout GraphBuilder

@@ -14,6 +14,12 @@ internal struct GradientRule {
     if case .normalization(let normalization) = node.primitive {
       return try self.normalization(normalization, in: &builder)
     }
+    if case .convolutionWithMoments(let geometry, let epilogue) = node.primitive {
+      return try product(
+        try throughMoments(in: &builder), epilogue, in: &builder,
+        dx: .transposedConvolution(geometry, Epilogue()),
+        dWeight: .convolutionWeightGradient(geometry))
+    }
     guard let dy = results[0] else {
       throw missing("a gradient through its first result only")
     }
@@ -80,7 +86,8 @@ internal struct GradientRule {
         .parametricReLUGradient, [dy, x[0], x[1]], label: node.label)
       return gradients
     case .dropout: return [try one(node.primitive, [dy, x[1]], in: &builder), nil]
-    case .normalization, .linearInputGradient, .linearWeightGradient, .normalizationGradient,
+    case .normalization, .convolutionWithMoments, .linearInputGradient, .linearWeightGradient,
+      .normalizationGradient,
       .runningStatistics, .momentsGradient, .mixedMomentsGradient,
       .activationGradient, .poolingGradient, .softmaxGradient, .logSoftmaxGradient, .lossGradient,
       .arithmeticGradient, .extremeGradient, .parametricReLUGradient:

@@ -75,7 +75,8 @@ extension Primitive {
   /// The multiply-adds for operands of these shapes; nil where they are 2⁶³ or more.
   fileprivate func multiplyAdds(_ inputs: [Shape]) -> Int? {
     switch self {
-    case .convolution(let geometry, _), .transposedConvolution(let geometry, _),
+    case .convolution(let geometry, _), .convolutionWithMoments(let geometry, _),
+      .transposedConvolution(let geometry, _),
       .convolutionWeightGradient(let geometry):
       Self.product([
         inputs[0][0], geometry.outputChannels, geometry.outputPositions, geometry.reductionLength,
@@ -122,7 +123,8 @@ private struct FieldTable {
     var operands = node.inputs.compactMap { fields[$0] }
     guard let x = operands.first else { return nil }
     switch node.primitive {
-    case .convolution(let geometry, _): operands[0] = x.through(geometry)
+    case .convolution(let geometry, _), .convolutionWithMoments(let geometry, _):
+      operands[0] = x.through(geometry)
     case .transposedConvolution(let geometry, _): operands[0] = x.throughTransposed(geometry)
     case .pooling(let geometry), .maxPoolingWithIndices(let geometry):
       guard let pooled = x.through(geometry) else { return nil }

@@ -99,6 +99,11 @@ extension OperandCheck {
     return partition.cellExtents(of: inputs[index].extents, channels: channels) { .fixed($0) }
   }
 
+  /// The table of the moments of a value's channels.
+  func momentsTable(of y: ValueType) -> ValueType {
+    table([y.extents[y.rank - 1]])
+  }
+
   private func table(_ cells: [Extent]) -> ValueType {
     ValueType([.fixed(MomentsLayout.rows)] + cells)
   }

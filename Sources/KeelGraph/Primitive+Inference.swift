@@ -11,6 +11,9 @@ extension Primitive {
     switch self {
     case .convolution(let geometry, let epilogue):
       return [try check.convolution(geometry, epilogue)]
+    case .convolutionWithMoments(let geometry, let epilogue):
+      let y = try check.convolution(geometry, epilogue)
+      return [y, check.momentsTable(of: y)]
     case .transposedConvolution(let geometry, let epilogue):
       return [try check.transposedConvolution(geometry, epilogue)]
     case .convolutionWeightGradient(let geometry):

@@ -8,6 +8,10 @@ import KeelTensor
 public enum Primitive: Hashable, Sendable {
   /// (x, weight, bias?, residual?) → y: a convolution and its epilogue.
   case convolution(ConvolutionGeometry, Epilogue)
+  /// (x, weight, bias?, residual?) → (y, moments): a convolution and its epilogue, and the moments of each
+  /// channel of y over the batch, in the layout of `MomentsLayout`: gathered from each tile of y while it is
+  /// in a cache, so that a batch norm need not read y for them.
+  case convolutionWithMoments(ConvolutionGeometry, Epilogue)
   /// (x, weight, bias?, residual?) → y: the transposed convolution and its epilogue. The geometry is that of
   /// the convolution whose input gradient it is: x has its output's shape, y its input's, the weight its
   /// weight's. Bare, it is that gradient: (dy, weight) → dx.
@@ -117,6 +121,8 @@ extension Primitive {
     switch self {
     case .convolution(let geometry, let epilogue):
       (geometry.isDepthwise ? "depthwise convolution" : "convolution") + Self.suffix(epilogue)
+    case .convolutionWithMoments(let geometry, let epilogue):
+      Self.convolution(geometry, epilogue).name + " with moments"
     case .transposedConvolution(let geometry, let epilogue):
       (geometry.isDepthwise ? "depthwise transposed" : "transposed") + " convolution"
         + Self.suffix(epilogue)
@@ -167,7 +173,8 @@ extension Primitive {
     return text
   }
 
-  /// The epilogue, of the operations that have one.
+  /// The epilogue, of the operations that have one which may grow. That of a convolution with moments may
+  /// not: the moments are those of what it makes now.
   public var epilogue: Epilogue? {
     switch self {
     case .convolution(_, let epilogue), .transposedConvolution(_, let epilogue),
@@ -194,6 +201,7 @@ extension Primitive {
   /// The number of results.
   public var resultCount: Int {
     switch self {
+    case .convolutionWithMoments: 2
     case .normalization(let n): n.statistics == .current ? 2 : 1
     case .normalizationGradient(let n): NormalizationGradientOperands(n).resultCount
     case .mixedMomentsGradient(let mixture): mixture.operandCount

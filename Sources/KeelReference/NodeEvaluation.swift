@@ -13,6 +13,10 @@ internal struct NodeEvaluation {
     case .convolution(let geometry, let epilogue):
       let y = ConvolutionReference.forward(real(0), real(1), geometry)
       return [.real(finished(y, epilogue, from: 2))]
+    case .convolutionWithMoments(let geometry, let epilogue):
+      let y = finished(ConvolutionReference.forward(real(0), real(1), geometry), epilogue, from: 2)
+      let map = try CellMap(.batch, of: y.shape, labels: nil, at: node.label)
+      return [.real(y), .real(DoubleTensor(map.moments(of: y), cells: map.cells))]
     case .transposedConvolution(let geometry, let epilogue):
       let y = ConvolutionReference.transposed(real(0), real(1), geometry)
       return [.real(finished(y, epilogue, from: 2))]

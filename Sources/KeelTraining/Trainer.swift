@@ -94,6 +94,7 @@ public final class Trainer {
     editor.outputs.removeAll { $0.name != names.loss }
     let (trained, trainable, unread) = try editor.finish().freezing(groups)
     let differentiated = try trained.differentiated(names.loss, withRespectTo: .named(trainable))
+      .gatheringMoments()
     guard let labels = differentiated.inputs.first(where: { $0.name == names.labels }) else {
       throw KeelError(
         .graph, at: "input \(names.labels)",

@@ -44,6 +44,10 @@ struct AllocationTests {
     Case(name: "fused training", weights: .variable, batch: 64) {
       try PlanTests.residualNetwork(mode: .training, widths: widths).fused().graph.differentiated()
     },
+    Case(name: "training with gathered moments", weights: .variable, batch: 64) {
+      try PlanTests.residualNetwork(mode: .training, widths: widths).fused().graph.differentiated()
+        .gatheringMoments()
+    },
     Case(name: "every loss", weights: .variable, batch: 600) { try losses() },
     Case(name: "every operation", weights: .variable, batch: 8) { try everything() },
     Case(name: "every operation, large", weights: .variable, batch: 64) { try everything() },

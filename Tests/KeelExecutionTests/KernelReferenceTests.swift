@@ -24,6 +24,13 @@ import Testing
     try expectKernelsAgree(test, seed: 3)
   }
 
+  @Test(
+    arguments: PrimitiveCase.gatheringMoments(PrimitiveCase.convolutions + KernelCases.convolutions)
+  )
+  func convolutionsWithMoments(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 5)
+  }
+
   @Test(arguments: KernelCases.transposedConvolutions)
   func transposedConvolutionsAroundTileAndVectorEdges(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 7)

@@ -6,6 +6,11 @@ import Testing
   @Test(arguments: PrimitiveCase.convolutions)
   func convolution(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 11) }
 
+  @Test(arguments: PrimitiveCase.gatheringMoments(PrimitiveCase.convolutions))
+  func convolutionWithMoments(_ test: PrimitiveCase) throws {
+    try expectGradients(of: test, seed: 26)
+  }
+
   @Test(arguments: PrimitiveCase.transposedConvolutions)
   func transposedConvolution(_ test: PrimitiveCase) throws {
     try expectGradients(of: test, seed: 17)

@@ -53,6 +53,15 @@ extension PrimitiveCase {
     return cases
   }()
 
+  /// Convolutions that give the moments of their channels, too.
+  public static func gatheringMoments(_ cases: [PrimitiveCase]) -> [PrimitiveCase] {
+    cases.compactMap { test in
+      guard case .convolution(let geometry, let epilogue) = test.primitive else { return nil }
+      return PrimitiveCase(
+        "\(test.name), moments", .convolutionWithMoments(geometry, epilogue), test.operands)
+    }
+  }
+
   /// The geometries behind `convolutions`.
   public static let convolutionGeometries: [(name: String, geometry: ConvolutionGeometry)] = {
     func axis(

@@ -6,17 +6,19 @@
 enum { ROWS = 7 };
 
 static void testMoments(long channels) {
-  float *x = numbers(ROWS * channels), *pivot = numbers(channels), *sum = blank(channels),
+  const long stride = channels + 3;
+  float *x = numbers(ROWS * stride), *pivot = numbers(channels), *sum = blank(channels),
         *square = blank(channels);
   double *s = doubles(channels), *q = doubles(channels), *plain = doubles(channels),
          *mean = doubles(channels), *deviations = doubles(channels);
   for (long i = 0; i < ROWS * channels; i++) {
-    double d = (double)x[i] - pivot[i % channels];
+    const float value = x[i / channels * stride + i % channels];
+    double d = (double)value - pivot[i % channels];
     s[i % channels] += d;
     q[i % channels] += d * d;
-    plain[i % channels] += x[i];
+    plain[i % channels] += value;
   }
-  ENTRY(moments)(x, ROWS, channels, pivot, sum, square);
+  ENTRY(moments)(x, ROWS, stride, channels, pivot, sum, square);
   expect("moments, sum", channels, sum, s, channels, 4e-6);
   expect("moments, square", channels, square, q, channels, 4e-6);
 

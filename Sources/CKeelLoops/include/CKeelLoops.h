@@ -234,9 +234,9 @@ typedef struct KeelLoops {
   /* y[o, r, c] = factor·x[o, c] for each of `copies` rows r */
   void (*expand)(float *y, const float *x, long outer, long copies, long channels, float factor);
 
-  /* sum[c] = Σ (x − pivot[c]); square[c] = Σ (x − pivot[c])² */
-  void (*moments)(const float *x, long rows, long channels, const float *pivot, float *sum,
-                  float *square);
+  /* sum[c] = Σ (x − pivot[c]); square[c] = Σ (x − pivot[c])², over rows that lie `stride` apart */
+  void (*moments)(const float *x, long rows, long stride, long channels, const float *pivot,
+                  float *sum, float *square);
   /* Merges the moments of `count` rows (what `moments` wrote) into running ones of `before` rows, in
      double (Chan, Golub and LeVeque 1979), and sets the next pivot to the merged mean:
      mean[c], deviations[c] = Σ (x − mean)². */

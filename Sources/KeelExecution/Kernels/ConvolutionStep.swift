@@ -2,7 +2,8 @@ internal import KeelGraph
 internal import KeelKernels
 internal import KeelTensor
 
-/// A convolution, a transposed one or a linear layer with its epilogue. A constant weight is packed once,
+/// A convolution, a transposed one or a linear layer with its epilogue, and with moments where a second result
+/// is wanted. A constant weight is packed once,
 /// when the plan is made; another is packed at each run, into scratch memory.
 internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
   private let kernel: Kernel
@@ -10,10 +11,19 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
   private let bias: Int?
   private let residual: Int?
   private let packed: Tensor?
+  /// Where a weight that is packed at each run goes.
+  private let packedOffset: Int
+  private let moments: ConvolutionMoments?
+  /// Where the moments' memory starts in that of a run.
+  private let momentsOffset: Int
   let scratchCount: Int
 
-  init(_ request: KernelRequest, _ kernel: Kernel, _ epilogue: Epilogue) {
+  init(
+    _ request: KernelRequest, _ kernel: Kernel, _ epilogue: Epilogue,
+    moments: ConvolutionMoments? = nil
+  ) {
     self.kernel = kernel
+    self.moments = moments
     activation = epilogue.activation
     bias = epilogue.hasBias ? 2 : nil
     residual = epilogue.hasResidual ? (epilogue.hasBias ? 3 : 2) : nil
@@ -26,26 +36,35 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
         }
       }
       packed = tensor
-      scratchCount = workspace
+      momentsOffset = Self.aligned(workspace)
     } else {
       packed = nil
-      scratchCount = workspace + kernel.packedWeightCount
+      momentsOffset = Self.aligned(workspace + kernel.packedWeightCount)
     }
+    packedOffset = workspace
+    scratchCount = momentsOffset + (moments?.scratchCount ?? 0)
   }
+
+  /// The next multiple of a cache line's floats.
+  private static func aligned(_ count: Int) -> Int { (count + 15) / 16 * 16 }
 
   func run(_ operands: Operands, _ parallelism: Parallelism) {
     let epilogue = EpilogueOperands(
-      bias: operands.floats(bias), residual: operands.floats(residual), activation: activation)
+      bias: operands.floats(bias), residual: operands.floats(residual), activation: activation,
+      moments: moments?.tiles(operands.scratch + momentsOffset))
     if let packed {
       kernel.run(
         operands.floats(0), packed: packed.unsafeBase, into: operands.result(0),
         epilogue: epilogue, scratch: operands.scratch, parallelism: parallelism)
     } else {
-      let target = operands.scratch + (scratchCount - kernel.packedWeightCount)
       kernel.run(
-        operands.floats(0), weight: operands.floats(1), packed: target, into: operands.result(0),
-        epilogue: epilogue, scratch: operands.scratch, parallelism: parallelism)
+        operands.floats(0), weight: operands.floats(1), packed: operands.scratch + packedOffset,
+        into: operands.result(0), epilogue: epilogue, scratch: operands.scratch,
+        parallelism: parallelism)
     }
+    moments?.finish(
+      operands.result(0), into: operands.result(1), scratch: operands.scratch + momentsOffset,
+      parallelism: parallelism)
   }
 }
 

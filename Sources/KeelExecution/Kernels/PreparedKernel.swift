@@ -97,6 +97,11 @@ package struct KernelRequest {
     switch node.primitive {
     case .convolution(let geometry, let epilogue):
       return ConvolutionStep(self, try ConvolutionKernel(geometry, batch: inputs[0][0]), epilogue)
+    case .convolutionWithMoments(let geometry, let epilogue):
+      let kernel = try ConvolutionKernel(geometry, batch: inputs[0][0])
+      return ConvolutionStep(
+        self, kernel, epilogue,
+        moments: ConvolutionMoments(kernel, parallelism: parallelism))
     case .transposedConvolution(let geometry, let epilogue):
       return ConvolutionStep(
         self, try TransposedConvolutionKernel(geometry, batch: inputs[0][0]), epilogue)

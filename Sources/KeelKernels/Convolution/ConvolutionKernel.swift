@@ -67,6 +67,11 @@ public struct ConvolutionKernel: Sendable {
     }
   }
 
+  /// The pixels of the tiles in which the result is made, where these are whole.
+  var wholeTiles: [Range<Int>]? {
+    if case .indirect(let product) = method { product.wholeTiles } else { nil }
+  }
+
   /// The floats of a packed weight.
   public var packedWeightCount: Int { method.packedCount }
 

@@ -6,14 +6,17 @@ package struct EpilogueOperands {
   package var bias: UnsafePointer<Float>?
   package var residual: UnsafePointer<Float>?
   package var activation: Activation?
+  /// The moments of the result's channels, where they are wanted of whole tiles.
+  package var moments: TileMoments?
 
   package init(
     bias: UnsafePointer<Float>? = nil, residual: UnsafePointer<Float>? = nil,
-    activation: Activation? = nil
+    activation: Activation? = nil, moments: TileMoments? = nil
   ) {
     self.bias = bias
     self.residual = residual
     self.activation = activation
+    self.moments = moments
   }
 
   package var isEmpty: Bool { bias == nil && residual == nil && activation == nil }

@@ -212,6 +212,18 @@ internal struct IndirectProduct: Sendable {
       epilogue.apply(
         to: y, of: phase.geometry, rows: rows,
         columns: base + columns.lowerBound..<base + columns.upperBound, stride: stride)
+      epilogue.moments?.gather(
+        tile: tile, columns: base + columns.lowerBound..<base + columns.upperBound, of: y,
+        rowStride: stride)
+    }
+  }
+
+  /// The pixels of each tile, where a task makes whole rows of the result in the order of memory.
+  var wholeTiles: [Range<Int>]? {
+    guard phases.count == 1, phases[0].geometry.isWhole else { return nil }
+    let phase = phases[0]
+    return (0..<phase.tileCount).map { tile in
+      phase.strip.map { $0.positions($0.block(tile)) } ?? phase.tiles[tile]
     }
   }
 

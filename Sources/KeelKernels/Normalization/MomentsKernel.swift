@@ -123,7 +123,7 @@ package struct MomentsKernel: Sendable {
       var size = count.pointee == 0 ? RowReduction.firstRows : RowReduction.chunkRows
       while first < run.upperBound {
         let chunk = min(size, run.upperBound - first)
-        loops.moments(x + first * channels, chunk, channels, pivot, sum, square)
+        loops.moments(x + first * channels, chunk, channels, channels, pivot, sum, square)
         if weight != 1 {
           loops.scale(sum, sum, weight, channels)
           loops.scale(square, square, weight, channels)
