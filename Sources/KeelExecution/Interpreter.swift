@@ -46,7 +46,7 @@ public struct Interpreter: Sendable {
       for output in node.outputs {
         shapes.append(try graph.type(of: output).shape(binding: symbols))
       }
-      if case .reshape = node.primitive {
+      if node.primitive.isCopy {
         values[node.outputs[0].index] = try operands[0].reshaped(to: shapes[0])
         continue
       }

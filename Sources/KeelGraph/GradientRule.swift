@@ -64,6 +64,11 @@ internal struct GradientRule {
       return [try one(.transpose(permutation: inverse), [dy], in: &builder)]
     case .reshape:
       return [try one(.reshape(builder.graph.type(of: x[0]).extents), [dy], in: &builder)]
+    case .detachment: return [nil]
+    case .selection:
+      let rows = builder.graph.type(of: x[0]).extents[0].fixedValue!
+      return [try one(.selectionGradient(rows: rows), [dy, x[1]], in: &builder), nil]
+    case .selectionGradient: return [try one(.selection, [dy, x[1]], in: &builder), nil]
     case .softmax: return [try one(.softmaxGradient, [dy, node.outputs[0]], in: &builder)]
     case .logSoftmax: return [try one(.logSoftmaxGradient, [dy, node.outputs[0]], in: &builder)]
     case .loss(let loss): return try self.loss(loss, dy, in: &builder)

@@ -35,7 +35,8 @@ extension Graph {
     }
     let targets = try differentiationTargets(selection)
     var needed = Set(targets.map(\.value))
-    for node in nodes where node.inputs.contains(where: needed.contains) {
+    for node in nodes
+    where node.primitive != .detachment && node.inputs.contains(where: needed.contains) {
       needed.formUnion(node.outputs)
     }
     var builder = GraphBuilder(self)

@@ -1,41 +1,21 @@
 import KeelTensor
 
 extension Graph {
-  /// The graph for inference: norms that share statistics across samples use their running statistics
-  /// instead of the batch's, dropout is gone, with the input of its seed, and updates are gone, with every
-  /// node that only they needed. Norms within samples without running statistics stay as they are.
+  /// The graph for inference: norms whose statistics running ones follow use those instead, dropout is gone,
+  /// with the input of its seed, and updates are gone, with every node that only they needed. State that
+  /// anything else updates (a power iteration's vectors) stands still. Norms without running statistics stay
+  /// as they are.
   ///
-  /// A batch norm's running statistics are those that its moments update.
-  /// - Throws: `KeelError` of kind `graph` for a batch norm whose moments update nothing, or feed
-  ///   something else that stays, such as gradients: take the form first, then its gradient.
+  /// A norm's running statistics are those that its moments update, directly or on the way through merging,
+  /// averaging and arithmetic on tables. Where moments are mixed with others, the running ones take their
+  /// place in the mixture.
+  /// - Throws: `KeelError` of kind `graph` for a norm whose moments feed something else that stays, such as
+  ///   gradients: take the form first, then its gradient.
   public func inferenceForm() throws(KeelError) -> Graph {
-    var running: [ValueID: [ValueID]] = [:]
-    for node in nodes {
-      if case .runningStatistics = node.primitive {
-        running[node.inputs[0]] = [node.inputs[1], node.inputs[2]]
-      }
-    }
-    var editor = GraphEditor(self)
-    editor.updates = []
-    for (i, node) in nodes.enumerated() {
-      guard case .normalization(let normalization) = node.primitive,
-        normalization.statistics == .current
-      else { continue }
-      guard let statistics = running[node.outputs[1]] else {
-        if normalization.partition.isWithinSamples { continue }
-        throw KeelError(
-          .graph, at: node.label, expected: "running statistics that its moments update",
-          found: "none")
-      }
-      let given = try normalization.replacing(statistics: .given, place: node.label)
-      var inputs = node.inputs
-      inputs.insert(contentsOf: statistics, at: NormalizationOperands(given).mean!)
-      editor.nodes[i] = Node(
-        primitive: .normalization(given), inputs: inputs, outputs: [node.outputs[0]],
-        label: node.label)
-    }
-    editor.removeDropout()
-    return try editor.finish()
+    var form = InferenceForm(self)
+    try form.useRunningStatistics()
+    form.editor.removeDropout()
+    return try form.editor.finish()
   }
 
   /// The graph for training: batch norms with running statistics use those of the batch and update the

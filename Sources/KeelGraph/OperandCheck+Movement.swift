@@ -2,6 +2,31 @@ import KeelTensor
 
 /// The checks of operations that move elements.
 extension OperandCheck {
+  func selection() throws(KeelError) -> ValueType {
+    try count(2)
+    try floats(0, "table")
+    try require(
+      inputs[0].rank >= 1 && inputs[0].extents[0].fixedValue != nil, 0, "table of known rows")
+    try indices(1)
+    return ValueType(inputs[1].extents + inputs[0].extents.dropFirst())
+  }
+
+  func selectionGradient(rows: Int) throws(KeelError) -> ValueType {
+    try count(2)
+    try floats(0, "gradient")
+    try indices(1)
+    let leading = inputs[1].extents
+    try require(
+      Array(inputs[0].extents.prefix(leading.count)) == leading, 0, "gradient of \(inputs[1])")
+    let result = ValueType([.fixed(rows)] + inputs[0].extents.dropFirst(leading.count))
+    try positive(result)
+    return result
+  }
+
+  private func indices(_ index: Int) throws(KeelError) {
+    try require(inputs[index].elementType == .int64, index, "int64 indices")
+  }
+
   func movement(_ movement: Movement) throws(KeelError) -> ValueType {
     try count(1)
     try floatsOrIntegers(0, "input")

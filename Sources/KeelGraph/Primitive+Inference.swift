@@ -60,6 +60,11 @@ extension Primitive {
     case .concatenation(let axis): return [try check.concatenation(axis)]
     case .transpose(let permutation): return [try check.transpose(permutation)]
     case .reshape(let extents): return [try check.reshape(extents)]
+    case .detachment:
+      try check.count(1)
+      return [inputs[0]]
+    case .selection: return [try check.selection()]
+    case .selectionGradient(let rows): return [try check.selectionGradient(rows: rows)]
     case .softmax, .logSoftmax:
       try check.count(1)
       return [try check.rows(0, "logits")]

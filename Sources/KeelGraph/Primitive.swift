@@ -72,6 +72,14 @@ public enum Primitive: Hashable, Sendable {
 
   /// x → the same elements under other extents.
   case reshape([Extent])
+  /// x → x, through which no gradient flows: statistics that a loss does not see, state that is not trained.
+  case detachment
+  /// (table R×…, indices int64) → y[i] = table[indices[i]]: the extents of the indices, then those of a row
+  /// of the table. Indices go from 0 to R − 1; others are refused.
+  case selection
+  /// (dy, indices) → dTable of so many rows: each row the sum, in the order of the indices, of what was
+  /// selected from it; 0 where nothing was.
+  case selectionGradient(rows: Int)
   /// x → p = e^x/Σ e^x along the last axis, with the largest x subtracted first. A row that holds NaN or
   /// +∞, or −∞ alone, is NaN throughout; −∞ among others is 0.
   case softmax
@@ -148,6 +156,9 @@ extension Primitive {
     case .concatenation: "concatenation"
     case .transpose: "transpose"
     case .reshape: "reshape"
+    case .detachment: "detachment"
+    case .selection: "selection"
+    case .selectionGradient: "selection gradient"
     case .softmax: "softmax"
     case .softmaxGradient: "softmax gradient"
     case .logSoftmax: "log-softmax"

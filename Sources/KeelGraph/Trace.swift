@@ -21,6 +21,8 @@ public final class Trace {
   private let paths: [ObjectIdentifier: String]
   private var values: [ObjectIdentifier: ValueID] = [:]
   private var names: [ObjectIdentifier: String] = [:]
+  private var updates: [ObjectIdentifier: Variable] = [:]
+  private var updated: [ObjectIdentifier] = []
   private var lastLabel = "the input"
   private var seedVariable: Variable?
   private var streamCount = 0
@@ -75,6 +77,19 @@ public final class Trace {
     return Variable(trace: self, value: value)
   }
 
+  /// Records with a variable in place of a parameter: its weight as something else makes it, such as a
+  /// spectral norm.
+  /// - Returns: what the closure returns.
+  public func substituting<Result>(
+    _ variable: Variable, for parameter: Parameter, _ body: () -> Result
+  ) -> Result {
+    let key = ObjectIdentifier(parameter)
+    let own = values[key]
+    values[key] = variable.value ?? own
+    defer { values[key] = own }
+    return body()
+  }
+
   /// A parameter's path in the model, or nil where the model does not hold it.
   public func path(of parameter: Parameter) -> String? { paths[ObjectIdentifier(parameter)] }
 
@@ -117,11 +132,19 @@ public final class Trace {
     if let value = variable.value { builder.output(name, value) }
   }
 
-  /// Gives a parameter a new value after each run.
+  /// Gives a parameter a new value after each run; the last one that is recorded counts.
   public func update(_ parameter: Parameter, _ variable: Variable) {
-    guard let value = variable.value else { return }
+    guard variable.value != nil else { return }
     _ = self.variable(parameter)
-    builder.update(names[ObjectIdentifier(parameter)]!, value)
+    let key = ObjectIdentifier(parameter)
+    if updates[key] == nil { updated.append(key) }
+    updates[key] = variable
+  }
+
+  /// The value that a parameter gets after a run as far as it is recorded, or the parameter itself: what a layer
+  /// that is used twice in a run updates further.
+  public func latest(_ parameter: Parameter) -> Variable {
+    updates[ObjectIdentifier(parameter)] ?? variable(parameter)
   }
 
   /// Keeps an error, unless one is kept already.
@@ -141,6 +164,8 @@ public final class Trace {
   /// - Throws: the first `KeelError` that a layer met, or what `GraphBuilder.finish()` throws.
   public func finish() throws(KeelError) -> Graph {
     if let failure { throw failure }
+    var builder = builder
+    for key in updated { builder.update(names[key]!, updates[key]!.value!) }
     return try builder.finish()
   }
 }

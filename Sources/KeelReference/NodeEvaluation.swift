@@ -63,6 +63,9 @@ internal struct NodeEvaluation {
       return [moved { MovementReference.concatenation($0, axis) }]
     case .transpose(let permutation):
       return [moved { MovementReference.transposed($0[0], permutation) }]
+    case .detachment: return [operands[0]]
+    case .selection: return [try selection()]
+    case .selectionGradient(let rows): return [try selectionGradient(rows: rows)]
     case .reshape(let extents): return [try reshaped(to: extents)]
     case .softmax: return [.real(LossReference.softmax(real(0)))]
     case .logSoftmax: return [.real(LossReference.logSoftmax(real(0)))]

@@ -57,7 +57,7 @@ import Testing
 
   @Test func decayIsTheOppositeOfMomentum() {
     #expect(BatchNorm(1, decay: 0.75).momentum == 0.25)
-    #expect(abs(BatchNorm(1, decay: 0.9).momentum - 0.1) <= 1e-7)
+    #expect(abs(BatchNorm(1, decay: 0.9).momentum! - 0.1) <= 1e-7)
     #expect(BatchNorm(1).momentum == 0.1)
     #expect(BatchNorm(1).epsilon == 1e-5)
   }
@@ -78,7 +78,7 @@ import Testing
 
   @Test func aNegativeRunningVarianceIsNamed() {
     let norm = BatchNorm(2)
-    norm.runningVariance.value = try! Tensor([1, -0.5], shape: [2])
+    norm.runningVariance?.value = try! Tensor([1, -0.5], shape: [2])
     let error = failure(Model(norm), [.batch, 2])
     #expect(error?.place == "net.conv, net.conv.runningVariance")
     #expect(error?.found == "-0.5 in channel 1")

@@ -85,7 +85,7 @@ import Testing
     #expect(bias <= 0.25 && bias >= 0.24)
     let norm = BatchNorm(2)
     #expect(norm.scale?.value.elements == [1, 1] && norm.shift?.value.elements == [0, 0])
-    #expect(norm.runningMean.value.elements == [0, 0])
-    #expect(norm.runningVariance.value.elements == [1, 1])
+    #expect(norm.runningMean?.value.elements == [0, 0])
+    #expect(norm.runningVariance?.value.elements == [1, 1])
   }
 }

@@ -148,7 +148,10 @@ package struct KernelRequest {
     case .concatenation(let axis):
       return ConcatenationStep(kernel: ConcatenationKernel(inputs: inputs.map(words), axis: axis))
     case .transpose(let permutation): return transposeStep(permutation)
-    case .reshape: return CopyStep(byteCount: inputs[0].elementCount * elementType.byteCount)
+    case .selection: return SelectionStep(self, rows: inputs[0][0])
+    case .selectionGradient(let rows): return SelectionGradientStep(self, rows: rows)
+    case .reshape, .detachment:
+      return CopyStep(byteCount: inputs[0].elementCount * elementType.byteCount)
     case .softmax: return SoftmaxStep(kernel: softmaxKernel(isLog: false))
     case .logSoftmax: return SoftmaxStep(kernel: softmaxKernel(isLog: true))
     case .softmaxGradient: return SoftmaxGradientStep(kernel: softmaxKernel(isLog: false))

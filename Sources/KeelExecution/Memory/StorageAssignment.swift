@@ -3,7 +3,7 @@ internal import KeelTensor
 
 /// Which values of a graph share memory, and from which step to which each piece is alive.
 ///
-/// A reshape's result is its operand's memory, unless it is a result of the run made from a weight that
+/// The result of a reshape or a detachment is its operand's memory, unless it is a result of the run made from a weight that
 /// the run's updates change: results are what the run saw, not what it left behind. An elementwise
 /// operation writes over its operand where nothing reads that afterwards. Neither is visible from
 /// outside: memory that the caller sees (inputs, weights, outputs, updates) is never written over.
@@ -31,7 +31,7 @@ internal struct StorageAssignment {
     let updated = Set(graph.updates.compactMap { graph.weight(named: $0.weight)?.value.index })
     let results = Set(graph.outputs.map(\.value) + graph.updates.map(\.value))
     for node in graph.nodes {
-      guard case .reshape = node.primitive else { continue }
+      guard node.primitive.isCopy else { continue }
       let source = piece[node.inputs[0].index]
       if !updated.contains(source) || !results.contains(node.outputs[0]) {
         piece[node.outputs[0].index] = source

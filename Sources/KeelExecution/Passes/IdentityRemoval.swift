@@ -1,7 +1,7 @@
 internal import KeelGraph
 internal import KeelTensor
 
-/// Removes operations that give back what they take: reshapes to the same extents, windows of one element,
+/// Removes operations that give back what they take: reshapes to the same extents, detachments, windows of one element,
 /// clips without bounds, products with 1, dropout of probability 0 (any other goes with
 /// `Graph.inferenceForm`), norms initialized to nothing.
 internal enum IdentityRemoval: FoldingRule {
@@ -21,7 +21,7 @@ internal enum IdentityRemoval: FoldingRule {
   private static func operand(of node: Node, at position: Int, _ state: FoldingState) -> ValueID? {
     let isIdentity: Bool
     switch node.primitive {
-    case .reshape, .expand(_, divides: false): isIdentity = true
+    case .reshape, .detachment, .expand(_, divides: false): isIdentity = true
     case .transpose(let permutation): isIdentity = permutation == Array(permutation.indices)
     case .pooling(let geometry):
       isIdentity =
