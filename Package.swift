@@ -100,7 +100,8 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "KeelLayersTests", dependencies: ["KeelLayers", "KeelTestSupport"],
+      name: "KeelLayersTests",
+      dependencies: ["KeelExecution", "KeelLayers", "KeelReference", "KeelTestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "KeelDataTests", dependencies: ["KeelData"], swiftSettings: settings),

@@ -70,6 +70,28 @@ public struct BatchNorm: Layer {
 
   /// Records the normalization and, in training, the new running statistics.
   public func callAsFunction(_ x: Variable) -> Variable {
+    recorded(x, weights: nil, recovery: nil)
+  }
+
+  /// Records the normalization with statistics of weighted elements: m = Σ w·x/n, v = Σ w·(x − m)²/n, n = Σ w.
+  ///
+  /// Weights are how often an element counts, float32, at least 0, one per sample (N) or per position (x
+  /// without its channels): 0 leaves padding out, 2 counts it twice. No gradient reaches them. Channels whose
+  /// weights add up to 1 or less leave the running statistics alone; where they add up to 0, the result is NaN.
+  public func callAsFunction(_ x: Variable, weights: Variable) -> Variable {
+    recorded(x, weights: weights, recovery: nil)
+  }
+
+  /// Records the normalization with a scale and shift from outside, to which gradients flow: per sample, N×C
+  /// (self-modulation; Chen et al. 2019, arXiv 1810.01365), or maps of the shape of x (SPADE; Park et al.
+  /// 2019, arXiv 1903.07291). The layer itself must have none.
+  public func callAsFunction(_ x: Variable, scale: Variable, shift: Variable) -> Variable {
+    recorded(x, weights: nil, recovery: OutsideRecovery(scale: scale, shift: shift))
+  }
+
+  private func recorded(
+    _ x: Variable, weights: Variable?, recovery: OutsideRecovery?
+  ) -> Variable {
     let trace = x.trace
     let place = trace.place(of: [runningMean, scale], kind: "BatchNorm")
     return trace.recording { () throws(KeelError) in
@@ -78,14 +100,29 @@ public struct BatchNorm: Layer {
       let running = RunningStatistics(
         runningMean, runningVariance, batchCount, momentum: momentum)
       let operation = Normalization.Operation.standardize(epsilon: epsilon)
-      let (scale, shift) = (trace.variable(scale), trace.variable(shift))
+      var (scale, shift) = (trace.variable(scale), trace.variable(shift))
+      var extent = Normalization.Recovery.Extent.channels
+      if let recovery {
+        try trace.check(
+          scale == nil, at: place, expected: "a layer without scale and shift of its own",
+          found: "one with them")
+        extent = try recovery.extent(for: x, at: place)
+        (scale, shift) = (recovery.scale, recovery.shift)
+      }
       if let running, trace.mode == .inference || frozen {
         return x.normalized(
           mean: trace.variable(running.mean), variance: trace.variable(running.variance),
-          operation: operation, scale: scale, shift: shift, label: place)
+          operation: operation, scale: scale, shift: shift, per: extent, label: place)
+      }
+      if let weights {
+        let moments = x.moments(.batch, weights: weights, label: place)
+        running?.follow([moments.withoutSingles()], at: place)
+        return x.normalized(
+          by: moments, .batch, operation: operation, scale: scale, shift: shift, per: extent,
+          label: place)
       }
       let (y, moments) = x.normalizedWithMoments(
-        .batch, operation: operation, scale: scale, shift: shift, label: place)
+        .batch, operation: operation, scale: scale, shift: shift, per: extent, label: place)
       running?.follow([moments], at: place)
       return y
     }

@@ -7,7 +7,8 @@ import KeelTensor
 /// A condition is one index per sample (int64, from 0 to conditions − 1), or weights of all conditions per
 /// sample (float32 N×conditions), which blend the rows of the tables. z is x standardized over a partition
 /// within samples, instance norm's unless told. One condition is that norm with affine; an index out of range
-/// is thrown when the graph is run.
+/// is thrown when the graph is run. Over the batch, it is `BatchNorm` without affine, called with rows of a
+/// table from outside.
 ///
 /// Dumoulin, Shlens and Kudlur 2017, arXiv 1610.07629.
 public struct ConditionalNorm: Sendable {
@@ -24,7 +25,7 @@ public struct ConditionalNorm: Sendable {
   /// ε under the root.
   public let epsilon: Float
 
-  /// Makes a norm of conditions. Sizes below 1, a partition by labels and an ε that is negative or not finite
+  /// Makes a norm of conditions. Sizes below 1, a partition across samples and an ε that is negative or not finite
   /// are thrown when the graph is made.
   public init(
     _ channels: Int, conditions: Int, partition: Partition = .instance, epsilon: Float = 1e-5
@@ -43,6 +44,9 @@ public struct ConditionalNorm: Sendable {
     let place = trace.place(of: scale, kind: "ConditionalNorm")
     return trace.recording { () throws(KeelError) in
       try x.checkChannels(channels, at: place)
+      try trace.check(
+        partition.isWithinSamples, at: place, expected: "a partition within samples",
+        found: "statistics of each \(partition.cellName)")
       guard let type = x.type, let given = condition.type else { return trace.nothing() }
       let indices = ValueType(.int64, [type.extents[0]])
       let weights = ValueType([type.extents[0], .fixed(conditions)])
@@ -82,17 +86,10 @@ public struct AdaptiveInstanceNorm: Sendable {
     let trace = x.trace
     let place = "AdaptiveInstanceNorm after \(trace.lastLayer)"
     return trace.recording { () throws(KeelError) in
-      guard let type = x.type, let given = scale.type, let other = shift.type else {
-        return trace.nothing()
-      }
-      let perSample = ValueType([type.extents[0], type.extents.last ?? 1])
-      try trace.check(
-        given == other && (given == perSample || given == type), .shape, at: place,
-        expected: "scale and shift both \(perSample) or both \(type)",
-        found: "\(given) and \(other)")
+      let extent = try OutsideRecovery(scale: scale, shift: shift).extent(for: x, at: place)
       return x.normalized(
         .instance, operation: .standardize(epsilon: epsilon), scale: scale, shift: shift,
-        per: given == perSample ? .samples : .positions, label: place)
+        per: extent, label: place)
     }
   }
 

@@ -37,6 +37,28 @@ internal struct RunningStatistics {
   }
 }
 
+/// A scale and shift that come from outside a norm.
+internal struct OutsideRecovery {
+  let scale: Variable
+  let shift: Variable
+
+  /// What they belong to: samples, for N×C, or every element, for the shape of x.
+  /// - Throws: `KeelError` for other extents.
+  func extent(
+    for x: Variable, at place: String
+  ) throws(KeelError) -> Normalization.Recovery.Extent {
+    guard let type = x.type, let given = scale.type, let other = shift.type else {
+      return .samples
+    }
+    let perSample = ValueType([type.extents[0], type.extents.last!])
+    try x.trace.check(
+      given == other && (given == perSample || given == type), .shape, at: place,
+      expected: "scale and shift both \(perSample) or both \(type)",
+      found: "\(given) and \(other)")
+    return given == perSample ? .samples : .positions
+  }
+}
+
 extension Trace {
   /// The variable of a parameter that a layer may not have.
   internal func variable(_ parameter: Parameter?) -> Variable? { parameter.map { variable($0) } }
@@ -75,6 +97,14 @@ extension Variable {
       throw KeelError(
         .shape, at: place, expected: "an input of \(channels) channels", found: "\(type)")
     }
+  }
+
+  /// Moments whose cells of a count of 1 or less, which have no unbiased variance, are without elements.
+  internal func withoutSingles() -> Variable {
+    guard type != nil else { return self }
+    let count = sliced(axis: 0, from: MomentsLayout.count, count: 1)
+    let less = count * ((count - 1).relu().sign() - 1)
+    return self + less.padded([0: (before: 0, after: MomentsLayout.rows - 1)])
   }
 }
 
