@@ -54,6 +54,9 @@ internal struct NormalizationReference {
     }
   }
 
+  /// 1/s of a cell; 0 without elements.
+  private func inverse(_ m: Moments) -> Double { m.count > 0 ? 1 / divisor(m) : 0 }
+
   /// ds/d(r²) of a cell: 0 where s does not depend on r, and where r is 0.
   private func slope(_ m: Moments) -> Double {
     if normalization.operation.divisor == .none { return 0 }
@@ -68,9 +71,9 @@ internal struct NormalizationReference {
   /// z.
   func normalized() -> DoubleTensor {
     let centers = normalization.operation.centers
-    let (c, s) = (moments.map { centers ? $0.mean : 0 }, moments.map(divisor))
+    let (c, inverse) = (moments.map { centers ? $0.mean : 0 }, moments.map(inverse))
     return DoubleTensor(summing: x.shape) { z in
-      x.withPointer { x in map.forEach { i, _, cell in z[i] = (x[i] - c[cell]) / s[cell] } }
+      x.withPointer { x in map.forEach { i, _, cell in z[i] = (x[i] - c[cell]) * inverse[cell] } }
     }
   }
 
@@ -116,19 +119,20 @@ internal struct NormalizationReference {
   /// dx through the elements themselves, and the gradients of each cell's mean and Σ(x − m)².
   private func direct(_ g: DoubleTensor) -> (dx: DoubleTensor, dMoments: [Moments]) {
     let (z, at) = (normalized(), affinePositions())
-    let s = moments.map(divisor)
+    let inverse = moments.map(inverse)
     var dMean = [Double](repeating: 0, count: moments.count)
     var dDivisor = dMean
     let dx = DoubleTensor(summing: x.shape) { dx in
       map.forEach { i, _, cell in
         let g = g[flat: i] * (scale?[flat: at[i]] ?? 1)
-        dx[i] = g / s[cell]
-        dDivisor[cell] -= g * z[flat: i] / s[cell]
-        if normalization.operation.centers { dMean[cell] -= g / s[cell] }
+        dx[i] = g * inverse[cell]
+        dDivisor[cell] -= g * z[flat: i] * inverse[cell]
+        if normalization.operation.centers { dMean[cell] -= g * inverse[cell] }
       }
     }
     let gradients = moments.indices.map { cell in
       let m = moments[cell]
+      guard m.count > 0 else { return Moments() }
       let dSquare = dDivisor[cell] * slope(m)
       var gradient = Moments(mean: dMean[cell])
       switch normalization.operation.divisor {

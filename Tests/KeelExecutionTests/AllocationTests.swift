@@ -54,6 +54,7 @@ struct AllocationTests {
     Case(name: "transposed, training", weights: .variable, batch: 8) { try transposed() },
     Case(name: "transposed, inference", weights: .constant, batch: 8) { try transposed() },
     Case(name: "movements", weights: .variable, batch: 8) { try movements() },
+    Case(name: "selections", weights: .variable, batch: 40) { try selections() },
     Case(name: "normalizations", weights: .variable, batch: 8) { try normalizations() },
   ]
 
@@ -213,6 +214,25 @@ struct AllocationTests {
       "loss", try writer.builder.append(.loss(Loss(.crossEntropy())), [sum, labels])[0])
     let names = writer.builder.graph.weights.map(\.name) + ["x"]
     return try writer.builder.finish().differentiated(withRespectTo: .named(names))
+  }
+
+  /// Rows of a table by index, a norm by them and by labels, and all gradients.
+  private static func selections() throws -> Graph {
+    var builder = GraphBuilder()
+    var source = TensorSource(seed: 10)
+    var x = builder.input("x", ValueType([.batch, 6, 300]))
+    let labels = builder.input("labels", ValueType(.int64, [.batch]))
+    let tables = ["scale", "shift"].map { builder.weight($0, source.normal([6, 300])) }
+    let rows = try tables.map { try builder.append(.selection, [$0, labels])[0] }
+    let normalization = try Normalization(
+      partition: Partition(rows: .labels(6), channels: .each), statistics: .current,
+      recovery: .init(.samples))
+    x = try builder.append(.normalization(normalization), [x, labels] + rows)[0]
+    let constant = try builder.append(.detachment, [x])[0]
+    x = try builder.append(.arithmetic(.multiply), [x, constant])[0]
+    builder.output(
+      "loss", try builder.append(.reduction(Reduction(.mean, axes: [0, 1, 2])), [x])[0])
+    return try builder.finish().differentiated()
   }
 
   /// Normalizations of every partition but those of labels, one after another, and moments apart.

@@ -127,6 +127,22 @@ enum KernelCases {
     return cases
   }()
 
+  /// Rows around vector widths and the slices of a gradient's tasks, and work for two threads.
+  static let selections: [PrimitiveCase] = [
+    ([7, 15], 40), ([7, 17], 3), ([300, 64], 9), ([5, 255], 30), ([5, 257], 30), ([3, 600], 900),
+    ([40, 1030], 513), ([100_000, 3], 50),
+  ].flatMap { (table: [Int], count: Int) in
+    let indices = PrimitiveCase.Operand(
+      "indices", [count], .labels(classes: table[0]), isDifferentiable: false)
+    return [
+      PrimitiveCase(
+        "\(count) rows of \(table)", .selection, [.init("table", Shape(table)), indices]),
+      PrimitiveCase(
+        "gradient of \(count) rows of \(table)", .selectionGradient(rows: table[0]),
+        [.init("dy", [count, table[1]]), indices]),
+    ]
+  }
+
   static let movements: [PrimitiveCase] = {
     func move(_ name: String, _ axes: AxisMovement...) -> PrimitiveCase {
       PrimitiveCase(name, .movement(Movement(axes)), [.init("x", [5, 40, 41, 33])])

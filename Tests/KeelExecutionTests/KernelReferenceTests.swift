@@ -12,7 +12,8 @@ import Testing
     arguments: PrimitiveCase.convolutions + PrimitiveCase.linears + PrimitiveCase.normalizations
       + PrimitiveCase.momentTables + PrimitiveCase.mixtures
       + PrimitiveCase.poolings + PrimitiveCase.activations + PrimitiveCase.losses
-      + PrimitiveCase.movements + PrimitiveCase.others + PrimitiveCase.transposedConvolutions
+      + PrimitiveCase.movements + PrimitiveCase.selections + PrimitiveCase.others
+      + PrimitiveCase.transposedConvolutions
       + PrimitiveCase.weightGradients,
     [1, 2] as [UInt64])
   func agreesWithReference(_ test: PrimitiveCase, seed: UInt64) throws {
@@ -112,6 +113,11 @@ import Testing
   @Test(arguments: KernelCases.movements)
   func movementsOfManyTasks(_ test: PrimitiveCase) throws {
     try expectKernelsAgree(test, seed: 7)
+  }
+
+  @Test(arguments: KernelCases.selections)
+  func selectionsAroundVectorAndTaskEdges(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 10)
   }
 
   @Test(arguments: KernelCases.others)

@@ -175,4 +175,41 @@ import Testing
       if scale > 1 { #expect(y.elements == [1, 4, 4]) }
     }
   }
+
+  /// NaN and signs of zero arrive in selected rows; an index of no row is an error wherever it is run.
+  @Test func selectedRowsAndIndicesOfNone() throws {
+    var builder = GraphBuilder()
+    let table = builder.weight(
+      "table", try Tensor([1, -0.0, .nan, .infinity, 5, 6], shape: [3, 2]))
+    let indices = builder.input("indices", ValueType(.int64, [.batch]))
+    builder.output("y", try builder.append(.selection, [table, indices], label: "rows")[0])
+    let dy = builder.input("dy", ValueType([.batch, 2]))
+    builder.output(
+      "dTable",
+      try builder.append(.selectionGradient(rows: 3), [dy, indices], label: "rows")[0])
+    let graph = try builder.finish()
+    func inputs(_ indices: [Int64]) throws -> [String: TensorValue] {
+      [
+        "indices": .int64(try IndexTensor(indices, shape: [indices.count])),
+        "dy": .float32(Tensor(repeating: 1, shape: [indices.count, 2])),
+      ]
+    }
+    let results = try Interpreter(graph).run(inputs([1, 0, 1])).outputs
+    let expected: [Float] = [.nan, .infinity, 1, -0.0, .nan, .infinity]
+    #expect(
+      try results["y"]!.floats(at: "y").elements.map(\.bitPattern) == expected.map(\.bitPattern))
+    #expect(try results["dTable"]!.floats(at: "dTable").elements == [1, 1, 2, 2, 0, 0])
+    for wrong in [-1, 3, .max, .min] as [Int64] {
+      let inputs = try inputs([0, 2, wrong])
+      for run in [
+        { _ = try Interpreter(graph).run(inputs) }, { _ = try graph.reference(inputs) },
+        { _ = try Plan(graph, inputShapes: inputs.mapValues(\.shape))(inputs) },
+      ] {
+        let error = #expect(throws: KeelError.self) { try run() }
+        #expect(
+          error?.description
+            == "value error at rows: expected indices from 0 to 2, found \(wrong) at position 2")
+      }
+    }
+  }
 }

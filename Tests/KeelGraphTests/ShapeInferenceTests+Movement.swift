@@ -42,9 +42,30 @@ extension ShapeInferenceTests {
     ),
     (.transpose(permutation: [3, 0, 2, 1]), [image], [ValueType([4, .batch, 6, 8])]),
     (.transpose(permutation: [0]), [labels], [labels]),
+    (.selection, [ValueType([7, 3, 2]), labels], [ValueType([.batch, 3, 2])]),
+    (
+      .selection, [ValueType([7]), ValueType(.int64, [.batch, 4])], [ValueType([.batch, 4])]
+    ),
+    (.selectionGradient(rows: 7), [ValueType([.batch, 3]), labels], [ValueType([7, 3])]),
+    (.detachment, [image], [image]),
+    (.detachment, [labels], [labels]),
   ]
 
   static let movementMisfits: [Misfit] = [
+    Misfit(
+      .selection, [vectors, labels], expected: "table of known rows", found: "float32 batch×5"),
+    Misfit(
+      .selection, [ValueType([7, 3]), vectors], expected: "int64 indices",
+      found: "float32 batch×5"),
+    Misfit(
+      .selection, [integers(vectors), labels], expected: "float32 table",
+      found: "int64 batch×5"),
+    Misfit(
+      .selectionGradient(rows: 0), [vectors, labels], expected: "extents of at least 1",
+      found: "float32 0×5"),
+    Misfit(
+      .selectionGradient(rows: 3), [ValueType([4, 2]), labels],
+      expected: "gradient of int64 batch", found: "float32 4×2"),
     Misfit(
       .movement(crop), [vectors], expected: "input of 4 axes", found: "float32 batch×5"),
     Misfit(

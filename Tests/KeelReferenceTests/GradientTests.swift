@@ -38,6 +38,9 @@ import Testing
   @Test(arguments: PrimitiveCase.mixtures.filter { !$0.differentiableNames.isEmpty })
   func mixture(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 21) }
 
+  @Test(arguments: PrimitiveCase.selections)
+  func selection(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 22) }
+
   @Test(arguments: PrimitiveCase.poolings)
   func pooling(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 14) }
 

@@ -82,4 +82,25 @@ extension PrimitiveCase {
     permute([7], 0)
     return cases
   }()
+
+  /// Selections of rows, vectors and matrices, by indices of one axis, of two and of none, and their
+  /// gradients as operations of their own.
+  public static let selections: [PrimitiveCase] = {
+    var cases: [PrimitiveCase] = []
+    for (table, indices) in [
+      ([3, 4], [5]), ([4], [6]), ([2, 3, 2], [4]), ([5, 3], [2, 3]), ([3, 2], []), ([1, 3], [2]),
+      ([6, 2], [1]),
+    ] as [(Shape, Shape)] {
+      let labels = Operand(
+        "indices", indices, .labels(classes: table[0]), isDifferentiable: false)
+      cases.append(
+        PrimitiveCase("rows \(indices) of \(table)", .selection, [Operand("table", table), labels]))
+      let dy = Shape(indices.extents + table.extents.dropFirst())
+      cases.append(
+        PrimitiveCase(
+          "gradient of rows \(indices) of \(table)", .selectionGradient(rows: table[0]),
+          [Operand("dy", dy), labels]))
+    }
+    return cases
+  }()
 }

@@ -23,7 +23,8 @@ public struct Normalization: Hashable, Sendable {
     /// Given mean and variance per cell, such as running averages. Constants: no gradient reaches them.
     case given
     /// Given moments per cell, in the layout of `MomentsLayout`, from this batch or elsewhere: merged over
-    /// shards, mixed, weighted. Their gradient is a result of the gradient node.
+    /// shards, mixed, weighted. Their gradient is a result of the gradient node. With moments of no
+    /// elements, z is 0.
     case moments
   }
 

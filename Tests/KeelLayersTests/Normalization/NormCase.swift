@@ -8,7 +8,7 @@ import Testing
 
 /// A norm with its inputs, to be run in every way there is: input 0 is x.
 ///
-/// Its parameters are random, so that no test passes because a scale is 1 or a mean is 0.
+/// Its parameters are random unless told, so that no test passes because a scale is 1 or a mean is 0.
 struct NormCase: Sendable, CustomTestStringConvertible {
   let name: String
   let values: [TensorValue]
@@ -23,7 +23,7 @@ struct NormCase: Sendable, CustomTestStringConvertible {
 
   init<Model: Sendable>(
     _ name: String, _ model: Model, _ values: [TensorValue], excluding excluded: Set<String> = [],
-    stepsOutsideGradient: Bool = false,
+    stepsOutsideGradient: Bool = false, randomizes: Bool = true,
     _ record: @escaping @Sendable (Model, [Variable]) -> Variable
   ) {
     self.name = name
@@ -32,17 +32,17 @@ struct NormCase: Sendable, CustomTestStringConvertible {
     self.stepsOutsideGradient = stepsOutsideGradient
     self.model = model
     self.record = { record(model, $0) }
-    randomizeParameters(of: model, seed: 31)
+    if randomizes { randomizeParameters(of: model, seed: 31) }
   }
 
   /// A layer of one input.
   init(
     _ name: String, _ layer: some Layer, _ shape: Shape, excluding excluded: Set<String> = [],
-    stepsOutsideGradient: Bool = false
+    stepsOutsideGradient: Bool = false, randomizes: Bool = true
   ) {
     self.init(
       name, layer, [.normal(shape)], excluding: excluded,
-      stepsOutsideGradient: stepsOutsideGradient
+      stepsOutsideGradient: stepsOutsideGradient, randomizes: randomizes
     ) { layer, inputs in layer(inputs[0]) }
   }
 

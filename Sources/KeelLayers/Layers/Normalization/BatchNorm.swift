@@ -76,8 +76,8 @@ public struct BatchNorm: Layer {
   /// Records the normalization with statistics of weighted elements: m = Σ w·x/n, v = Σ w·(x − m)²/n, n = Σ w.
   ///
   /// Weights are how often an element counts, float32, at least 0, one per sample (N) or per position (x
-  /// without its channels): 0 leaves padding out, 2 counts it twice. No gradient reaches them. Channels whose
-  /// weights add up to 1 or less leave the running statistics alone; where they add up to 0, the result is NaN.
+  /// without its channels): 0 leaves padding out, 2 counts it twice. No gradient reaches them. Weights
+  /// that add up to 1 or less leave the running statistics alone; where they add up to 0, y is the shift.
   public func callAsFunction(_ x: Variable, weights: Variable) -> Variable {
     recorded(x, weights: weights, recovery: nil)
   }

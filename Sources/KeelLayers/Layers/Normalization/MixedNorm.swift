@@ -11,7 +11,7 @@ import KeelTensor
 /// Seo et al. 2020, arXiv 1907.04275; Luo et al. 2019, arXiv 1806.10779.
 public struct MixedNorm: Layer {
   /// A partition whose statistics are mixed in.
-  public enum Source: Hashable, Sendable, CaseIterable {
+  public enum Source: String, Hashable, Sendable, CaseIterable {
     /// Each channel over the batch.
     case batch
     /// Each channel of each sample.
@@ -77,7 +77,8 @@ public struct MixedNorm: Layer {
       try checkMomentum(momentum, at: place)
       try trace.check(
         !sources.isEmpty && Set(sources).count == sources.count, at: place,
-        expected: "sources of statistics, at least one and each once", found: "\(sources)")
+        expected: "sources of statistics, at least one and each once",
+        found: sources.isEmpty ? "none" : sources.map(\.rawValue).joined(separator: ", "))
       let running = RunningStatistics(runningMean, runningVariance, nil, momentum: momentum)
       let tables = sources.map { source -> Variable in
         if source == .batch, trace.mode == .inference, let running {
