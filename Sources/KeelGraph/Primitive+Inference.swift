@@ -62,6 +62,7 @@ extension Primitive {
     case .reshape(let extents): return [try check.reshape(extents)]
     case .detachment:
       try check.count(1)
+      try check.floats(0, "input")
       return [inputs[0]]
     case .selection: return [try check.selection()]
     case .selectionGradient(let rows): return [try check.selectionGradient(rows: rows)]

@@ -2,12 +2,16 @@ import Foundation
 
 /// A table of what is implemented: one method a row, the names of its parts in the cells.
 ///
-/// Kept as tab-separated lines: section, method, then the columns of `Column`. A cell holds names
-/// separated by commas, or `none (why)`; an empty cell is a gap.
+/// Kept as tab-separated lines: section, method, then the columns that the second line names. A cell holds
+/// names separated by commas, or `none (why)`; an empty cell is a gap.
 struct Catalogue {
   /// What a method consists of.
   enum Column: String, CaseIterable {
+    /// The choices of the algebra, in words.
+    case composition
     case primitive, gradient, kernel, reference, layer, test
+    /// A page of the documentation.
+    case page
   }
 
   /// One method.
@@ -36,6 +40,8 @@ struct Catalogue {
 
   /// What the table is about.
   let title: String
+  /// What it says of each method.
+  let columns: [Column]
   /// The methods.
   let rows: [Row]
 
@@ -43,12 +49,15 @@ struct Catalogue {
   init(_ file: URL) throws {
     var lines = try String(contentsOf: file, encoding: .utf8).split(separator: "\n")
     title = String(lines.removeFirst())
-    lines.removeFirst()
+    let columns = lines.removeFirst().split(separator: "\t").compactMap {
+      Column(rawValue: String($0))
+    }
+    self.columns = columns
     rows = lines.map { line in
       let cells = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
       return Row(
         section: cells[0], method: cells.count > 1 ? cells[1] : "",
-        cells: Dictionary(uniqueKeysWithValues: zip(Column.allCases, cells.dropFirst(2))))
+        cells: Dictionary(uniqueKeysWithValues: zip(columns, cells.dropFirst(2))))
     }
   }
 
@@ -56,7 +65,7 @@ struct Catalogue {
   func gaps(in sources: SourceIndex) -> [String] {
     var result: [String] = []
     for row in rows {
-      for column in Column.allCases where row.reason(column) == nil {
+      for column in columns where row.reason(column) == nil {
         let names = row.names(column)
         if names.isEmpty { result.append("\(row.method): no \(column)") }
         for name in names where file(of: name, column, in: sources) == nil {
@@ -67,9 +76,10 @@ struct Catalogue {
     return result
   }
 
-  /// The file that declares a name.
+  /// The file that declares a name; of a composition, the one that states its choices.
   func file(of name: String, _ column: Column, in sources: SourceIndex) -> String? {
     switch column {
+    case .composition: "Sources/KeelTensor/Normalization/Normalization.swift"
     case .primitive, .gradient:
       sources.primitives.contains(name) ? "Sources/KeelGraph/Primitive.swift" : nil
     case .kernel: sources.declaration(of: name, under: ["Sources/KeelKernels"])
@@ -82,6 +92,7 @@ struct Catalogue {
           "Sources/" + $0
         })
     case .test: sources.test(name)
+    case .page: sources.page(name)
     }
   }
 
@@ -91,12 +102,13 @@ struct Catalogue {
       "# \(title)", "",
       "Made by `make documentation` from the table beside it; a test fails where a name is missing.",
       "",
-      "| section | method | " + Column.allCases.map(\.rawValue).joined(separator: " | ") + " |",
-      "|---|---|" + String(repeating: "---|", count: Column.allCases.count),
+      "| section | method | " + columns.map(\.rawValue).joined(separator: " | ") + " |",
+      "|---|---|" + String(repeating: "---|", count: columns.count),
     ]
     for row in rows {
-      let cells = Column.allCases.map { column in
+      let cells = columns.map { column in
         if let reason = row.reason(column) { return "*\(reason)*" }
+        if column == .composition { return row.names(column).joined(separator: ", ") }
         return row.names(column).map { name in
           let file = file(of: name, column, in: sources) ?? ""
           let shown = name.split(separator: "/").last.map(String.init) ?? name

@@ -3,7 +3,7 @@ import Testing
 
 /// The tables of methods in the documentation have no gap, and the pages are made from them.
 struct CatalogueTests {
-  static let tables = ["Layers"]
+  static let tables = ["Layers", "Normalization"]
   let sources: SourceIndex
 
   init() throws { sources = try SourceIndex.shared.get() }
@@ -47,15 +47,16 @@ struct CatalogueTests {
     let table = folder.appending(path: "table.tsv")
     let row = [
       "1", "a method", "noPrimitive", "none (a figure)", "NoKernel.run", "NoReference", "",
-      "CatalogueTests/noTest",
+      "CatalogueTests/noTest", "NoPage",
     ]
-    try ("Title\ncolumns\n" + row.joined(separator: "\t") + "\n").write(
+    let columns = "section\tmethod\tprimitive\tgradient\tkernel\treference\tlayer\ttest\tpage"
+    try ("Title\n\(columns)\n" + row.joined(separator: "\t") + "\n").write(
       to: table, atomically: true, encoding: .utf8)
     #expect(
       try Catalogue(table).gaps(in: sources) == [
         "a method: no primitive noPrimitive", "a method: no kernel NoKernel.run",
         "a method: no reference NoReference", "a method: no layer",
-        "a method: no test CatalogueTests/noTest",
+        "a method: no test CatalogueTests/noTest", "a method: no page NoPage",
       ])
   }
 }

@@ -83,6 +83,16 @@ struct SourceIndex {
     }
   }
 
+  /// The page of the documentation of a name, if it is listed in the first one.
+  func page(_ name: String) -> String? {
+    let folder = "Sources/Keel/Keel.docc"
+    let path = "\(folder)/\(name).md"
+    let first = try? String(
+      contentsOf: root.appending(path: "\(folder)/Keel.md"), encoding: .utf8)
+    let isThere = FileManager.default.fileExists(atPath: root.appending(path: path).path())
+    return isThere && first?.contains("<doc:\(name)>") == true ? path : nil
+  }
+
   /// The cases of the enumeration of operations.
   var primitives: [String] {
     let text = files["Sources/KeelGraph/Primitive.swift"]!.text
@@ -90,12 +100,14 @@ struct SourceIndex {
     return declaration.matches(of: /\n  case ([A-Za-z0-9]+)/).map { String($0.output.1) }
   }
 
-  /// The layers that are not made of other layers.
+  /// The layers that are not made of other layers; all types among the norms, some of which take more than
+  /// one variable.
   var layers: [String] {
     paths(under: ["Sources/KeelLayers/Layers"]).flatMap { path in
-      files[path]!.text.matches(of: /public struct ([A-Za-z0-9]+)[^{]*: [^{]*Layer\b/).map {
-        String($0.output.1)
-      }
+      let pattern =
+        path.contains("/Normalization/")
+        ? /\npublic struct ([A-Za-z0-9]+)/ : /public struct ([A-Za-z0-9]+)[^{]*: [^{]*Layer\b/
+      return files[path]!.text.matches(of: pattern).map { String($0.output.1) }
     }
   }
 

@@ -48,10 +48,10 @@ extension ShapeInferenceTests {
     ),
     (.selectionGradient(rows: 7), [ValueType([.batch, 3]), labels], [ValueType([7, 3])]),
     (.detachment, [image], [image]),
-    (.detachment, [labels], [labels]),
   ]
 
   static let movementMisfits: [Misfit] = [
+    Misfit(.detachment, [labels], expected: "a float32 input", found: "int64 batch"),
     Misfit(
       .selection, [vectors, labels], expected: "table of known rows", found: "float32 batch×5"),
     Misfit(

@@ -48,7 +48,7 @@ struct Misfit: Sendable, CustomTestStringConvertible {
   // MARK: What fits
 
   static let fitting: [(Primitive, [ValueType], [ValueType])] =
-    fittingOperations + fittingLosses + fittingMovements
+    fittingOperations + fittingLosses + fittingMovements + fittingMoments
 
   static let fittingOperations: [(Primitive, [ValueType], [ValueType])] = [
     (
@@ -199,7 +199,7 @@ struct Misfit: Sendable, CustomTestStringConvertible {
 
   // MARK: What does not fit
 
-  static let misfits: [Misfit] = misfittingOperations + movementMisfits
+  static let misfits: [Misfit] = misfittingOperations + movementMisfits + momentMisfits
 
   static let misfittingOperations: [Misfit] = [
     Misfit(
@@ -492,6 +492,6 @@ struct Misfit: Sendable, CustomTestStringConvertible {
   @Test func everyOperationIsTriedBothWays() {
     func kind(_ primitive: Primitive) -> Substring { "\(primitive)".prefix { $0 != "(" } }
     #expect(Set(Self.fitting.map { kind($0.0) }) == Set(Self.misfits.map { kind($0.primitive) }))
-    #expect(Set(Self.fitting.map { kind($0.0) }).count == 35)
+    #expect(Set(Self.fitting.map { kind($0.0) }).count == 42)
   }
 }
