@@ -88,4 +88,13 @@ import Testing
     expectNumbers(
       try y(MixedNorm(1, epsilon: 0), x), [-2.5 / a, -0.5 / a, -1.5 / b, 4.5 / b])
   }
+
+  @Test func meansAndVariancesHaveWeightsOfTheirOwn() throws {
+    // The same samples: all of the mean from the batch, all of the variance from the instances.
+    let x = try Tensor([0, 2, 4, 10], shape: [2, 2, 1])
+    let norm = MixedNorm(1, epsilon: 0)
+    norm.meanWeights.value = try Tensor([200, -200], shape: [2])
+    norm.varianceWeights.value = try Tensor([-200, 200], shape: [2])
+    expectNumbers(try y(norm, x), [-4, -2, 0, 2])
+  }
 }
