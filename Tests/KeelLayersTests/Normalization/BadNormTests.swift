@@ -292,6 +292,12 @@ import Testing
     ] {
       #expect(failure(norm, [.batch, 4])?.description == expected)
     }
+    let stranger = Linear(4, 3, using: &source)
+    let wrong = SpectralNorm(linear, weight: stranger.weight, using: &source)
+    #expect(
+      failure(wrong, [.batch, 4])?.description
+        == "argument error at SpectralNorm: expected a weight of the layer that is wrapped, "
+        + "found another parameter")
     let none = Linear(0, 3, using: &source)
     let norm = SpectralNorm(none, weight: none.weight, using: &source)
     #expect(failure(norm, [.batch, 4])?.kind == .argument)

@@ -62,6 +62,9 @@ import Testing
     // Folded, too.
     expectClose(
       try form.folded().graph.y(test.inputs), results[1], bound: 1e-5, "\(test.name), folded")
+    let plan = try Plan(inference, inputShapes: test.inputs.mapValues(\.shape))
+    let y = try plan(test.inputs)["y"]!.floats(at: "y")
+    expectClose(y, results[1], bound: 1e-5, "\(test.name), plan of constants")
   }
 
   /// NaN in one element makes NaN of what the reference makes NaN of, and of nothing else.

@@ -6,7 +6,8 @@ import KeelTensor
 ///
 /// x is N×…×C with at least one axis between. ρ starts at 1, pure batch norm, and belongs in 0…1: call
 /// `clamp()` after each step of the optimizer. The paper trains it with ten times the learning rate and no
-/// weight decay. In inference the batch's part uses running statistics, the instance's its own.
+/// weight decay. In inference the batch's part uses running statistics, the instance's its own. For tasks in
+/// which style matters in some channels and disturbs in others.
 ///
 /// Nam and Kim 2018, arXiv 1805.07925.
 public struct BatchInstanceNorm: Layer {

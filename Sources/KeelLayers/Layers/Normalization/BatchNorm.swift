@@ -7,7 +7,8 @@ import KeelTensor
 /// In training, mean and variance are those of the batch (population variance), and the running ones
 /// move by momentum towards the batch's mean and unbiased variance, or are the plain average over batches;
 /// in inference, and where the layer is frozen, they are the running ones. Without running statistics they
-/// are those of the batch always.
+/// are those of the batch always. It is the default of convolutional networks from about 16 samples per batch
+/// on, and folds away in inference; for fewer see `GroupNorm`.
 ///
 /// One value per channel in training is thrown when the graph is made, or run where the batch is open.
 ///

@@ -7,7 +7,7 @@ import KeelTensor
 /// A condition is one index per sample (int64, from 0 to conditions − 1), or weights of all conditions per
 /// sample (float32 N×conditions), which blend the rows of the tables. z is x standardized over a partition
 /// within samples, instance norm's unless told. One condition is that norm with affine; an index out of range
-/// is thrown when the graph is run. Over the batch, it is `BatchNorm` without affine, called with rows of a
+/// is thrown when the graph is run. For one network of many styles or classes. Over the batch, it is `BatchNorm` without affine, called with rows of a
 /// table from outside.
 ///
 /// Dumoulin, Shlens and Kudlur 2017, arXiv 1610.07629.
@@ -66,7 +66,8 @@ public struct ConditionalNorm: Sendable {
   }
 }
 
-/// Instance norm whose scale and shift come from outside: y = scale·(x − mean)/√(variance + ε) + shift.
+/// Instance norm whose scale and shift come from outside: y = scale·(x − mean)/√(variance + ε) + shift. For style
+/// transfer to any style, and generators that a vector steers.
 ///
 /// Scale and shift are per sample and channel, N×C (a style's, StyleGAN's, self-modulation's), or of the
 /// shape of x (predicted maps); gradients flow to them. From another feature map they are its deviations

@@ -7,7 +7,8 @@ import KeelTensor
 /// Made with a shape, the last axes of x must have it, and scale and shift have it too (PyTorch's
 /// normalized_shape, channels last: `[C]` for vectors and tokens, `[H, W, C]` for images). Made with
 /// `perChannel`, statistics are over a whole sample N×…×C, and scale and shift per channel, which is group
-/// norm of one group. Samples do not see each other: training and inference are the same.
+/// norm of one group. Samples do not see each other: training and inference are the same. For transformers and
+/// recurrent networks, and for batches of any size.
 ///
 /// Ba, Kiros and Hinton 2016, arXiv 1607.06450.
 public struct LayerNorm: Layer {
@@ -67,7 +68,7 @@ public struct LayerNorm: Layer {
 /// Divides each sample, or each position, by the root mean square over its last axes: y = scale·x/√(mean x² + ε).
 ///
 /// The last axes of x must have the shape, and scale has it too. The mean is not subtracted. ε starts as
-/// PyTorch's, the distance from 1 to the next Float.
+/// PyTorch's, the distance from 1 to the next Float. For transformers; it saves the mean of `LayerNorm`.
 ///
 /// Zhang and Sennrich 2019, arXiv 1910.07467.
 public struct RMSNorm: Layer {

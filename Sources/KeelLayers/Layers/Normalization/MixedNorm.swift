@@ -6,7 +6,7 @@ import KeelTensor
 ///
 /// Over batch and instance it is the layer of DSON (one for each domain); over all three, switchable norm.
 /// Statistics are mixed, not outputs, as `BatchInstanceNorm` does. In inference the batch's part uses running
-/// statistics, the others their own.
+/// statistics, the others their own. For networks that are to generalize to other domains.
 ///
 /// Seo et al. 2020, arXiv 1907.04275; Luo et al. 2019, arXiv 1806.10779.
 public struct MixedNorm: Layer {

@@ -7,7 +7,8 @@ import KeelTensor
 ///
 /// Regions are int64, one per position (N×…), from 0 to regions − 1; of a mask they are 0 and 1. ε grows with
 /// T/n_r, as it does where a region is normalized by filling the rest with its mean: the published form.
-/// Statistics are those of the batch in training and inference. Everything in one region is batch norm.
+/// Statistics are those of the batch in training and inference. Everything in one region is batch norm. For
+/// inpainting, where the statistics of holes would spoil those around them.
 ///
 /// Regions out of range are thrown when the graph is run; an empty region is no matter.
 ///

@@ -6,7 +6,8 @@ import KeelTensor
 ///
 /// x is N×…×C with at least one axis between. The same in training and inference, unless there are running
 /// statistics: these follow the means over the batch of the samples' means and unbiased variances, as
-/// PyTorch's do, and take the samples' place in inference.
+/// PyTorch's do, and take the samples' place in inference. For style transfer and generated images: it takes
+/// an image's contrast and brightness away.
 ///
 /// One position per sample is thrown when the graph is made.
 ///
@@ -77,7 +78,7 @@ public struct InstanceNorm: Layer {
 ///
 /// x is N×…×C, groups are of C/G neighbouring channels, scale and shift per channel. One group is layer norm
 /// over a sample, as many groups as channels are instance norm. Samples do not see each other: training and
-/// inference are the same.
+/// inference are the same. In place of batch norm where batches are small; the paper has 32 groups.
 ///
 /// Groups that do not divide the channels, and one value per group, are thrown when the graph is made.
 ///
@@ -119,7 +120,8 @@ public struct GroupNorm: Layer {
 /// Standardizes everything by one mean and one variance: y = scale·(x − mean)/√(variance + ε) + shift, with
 /// scale and shift per channel.
 ///
-/// Statistics are those of the batch in training and inference.
+/// x is N×C or N×…×C. Statistics are those of the batch in training and inference. It is the coarsest choice,
+/// which keeps the proportions of channels and of samples.
 public struct WholeTensorNorm: Layer {
   /// γ, C; starts at 1; nil where the layer is not affine.
   public let scale: Parameter?

@@ -8,7 +8,7 @@ import KeelTensor
 /// v ← Wᵀu/max(‖Wᵀu‖, ε) and u ← Wv/max(‖Wv‖, ε), and are kept; in inference they stand still. No gradient
 /// flows through them: dW = (dW̄ − ⟨dW̄, W̄⟩·uvᵀ)/σ. They start from random u and 15 steps, as PyTorch's do.
 ///
-/// σ of the matrix bounds a convolution's gain from input to output, but is not it. A run of training takes
+/// For discriminators, and wherever a layer's gain is to be bounded. σ of the matrix bounds a convolution's gain from input to output, but is not it. A run of training takes
 /// the steps once, however often the layer is used in it.
 ///
 /// Miyato et al. 2018, arXiv 1802.05957.
@@ -28,8 +28,8 @@ public struct SpectralNorm<Wrapped: Layer>: Layer {
   /// The least norm that is divided by.
   public let epsilon: Float
 
-  /// Wraps a layer. An axis that the weight does not have and iterations below 1 are thrown when the graph is
-  /// made.
+  /// Wraps a layer. A weight that is not the layer's, an axis that it does not have and iterations below 1 are
+  /// thrown when the graph is made.
   /// - Parameters:
   ///   - weight: the layer's weight.
   ///   - axis: the weight's axis of outputs; below 0 it counts from the last.
@@ -64,6 +64,9 @@ public struct SpectralNorm<Wrapped: Layer>: Layer {
     try trace.check(
       (0..<shape.rank).contains(axis), at: place, expected: "an axis of a weight \(shape)",
       found: "\(axis)")
+    try trace.check(
+      layer.parameters.contains { $0.parameter === weight }, at: place,
+      expected: "a weight of the layer that is wrapped", found: "another parameter")
     try trace.check(
       iterations >= 1, at: place, expected: "at least 1 iteration", found: "\(iterations)")
     try Normalization.Operation.norm(epsilon: epsilon, placement: .floor).validate(at: place)

@@ -5,7 +5,8 @@ import KeelTensor
 /// batch: y = scale·(x − m)/√(v + ε) + shift, with m and v over the samples of a shard.
 ///
 /// Shard k of K begins at sample ⌊k·N/K⌋. The running statistics follow those of the shards merged, that is of
-/// the whole batch. A batch of fewer samples than shards is thrown when the graph is made or run.
+/// the whole batch. It keeps in large batches what the noise of small ones is good for. A batch of fewer samples
+/// than shards is thrown when the graph is made or run.
 ///
 /// Hoffer, Hubara and Soudry 2017, arXiv 1705.08741.
 public struct GhostBatchNorm: Layer {
@@ -52,8 +53,8 @@ public struct GhostBatchNorm: Layer {
 ///
 /// Labels are int64, one per sample, from 0 to domains − 1. In training, m_d and v_d are over the samples of
 /// the batch with that label, and only the running statistics of domains in the batch move; in inference they
-/// are the running ones of the sample's domain. Scale and shift are each domain's own, or shared. The same
-/// layer serves cameras, modalities and tasks.
+/// are the running ones of the sample's domain. Scale and shift are each domain's own, or shared. For
+/// batches that mix sources of different statistics: domains, cameras, modalities, tasks.
 ///
 /// Labels out of range, and a domain of one value per channel in training, are thrown when the graph is run.
 ///

@@ -6,7 +6,8 @@ import KeelTensor
 ///
 /// Shards are N_k×…×C, of any sizes; groups are of `groupSize` neighbouring shards. One group of all is batch
 /// norm of the concatenation, forward and backward; groups of one are a batch norm of each shard. Running
-/// statistics follow those of group after group, with the group's n.
+/// statistics follow those of group after group, with the group's n. For batches cut into shards that are too
+/// small for statistics of their own.
 ///
 /// Shards that the group size does not divide are an error of the trace.
 ///

@@ -4,7 +4,8 @@ import KeelTensor
 /// Divides the channels of each position by the root of their mean square, or of their sum of squares:
 /// y = x/√(mean x² + ε) or y = x/√(Σ x² + ε).
 ///
-/// x is N×C or N×…×C. With the mean, as in the paper, a position's length becomes √C; with the sum, 1.
+/// x is N×C or N×…×C. With the mean, as in the paper, a position's length becomes √C; with the sum, 1. For
+/// generators, whose signals would otherwise grow from layer to layer.
 ///
 /// Karras et al. 2018, arXiv 1710.10196.
 public struct PixelNorm: Layer {
@@ -37,7 +38,8 @@ public struct PixelNorm: Layer {
 
 /// Divides the channels of each position by their length: y = scale·x/max(‖x‖, ε) + shift.
 ///
-/// x is N×C or N×…×C; scale and shift, if any, are per channel. After an instance norm without affine it is
+/// x is N×C or N×…×C; scale and shift, if any, are per channel. For embeddings that are compared by their
+/// angle; after an instance norm without affine it is
 /// domain normalization (Zhang et al. 2020, arXiv 1911.13287).
 public struct L2Norm: Layer {
   /// γ, C; starts at 1; nil where the layer is not affine.
@@ -79,7 +81,7 @@ public struct L2Norm: Layer {
 ///
 /// Axes below 0 count from the last, which is that of the channels; `[0, 1, 2]` of images is batch norm's
 /// statistics. ε stands beside the root, as in ONNX's MeanVarianceNormalization. Statistics are those of the
-/// input in training and inference.
+/// input in training and inference. For networks that come with it, and for inputs standardized in the graph.
 public struct MeanVarianceNorm: Layer {
   /// The axes that statistics are over.
   public let axes: [Int]
