@@ -18,8 +18,10 @@ extension Graph {
     return try form.editor.finish()
   }
 
-  /// The graph for training: batch norms with running statistics use those of the batch and update the
-  /// running ones. Dropout that an inference form has lost does not come back.
+  /// The graph for training: norms by a running mean and variance use those of the batch and update the
+  /// running ones. What an inference form has lost does not come back: dropout, the steps of a power
+  /// iteration, and that running statistics followed samples, shards or mixtures. Trace such a model for
+  /// training.
   ///
   /// - Parameters:
   ///   - momentum: the weight of the new value in the running statistics.

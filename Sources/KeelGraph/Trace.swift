@@ -141,8 +141,8 @@ public final class Trace {
     updates[key] = variable
   }
 
-  /// The value that a parameter gets after a run as far as it is recorded, or the parameter itself: what a layer
-  /// that is used twice in a run updates further.
+  /// The value that a parameter gets after a run as far as it is recorded, or the parameter itself: what a
+  /// layer that is used twice in a run updates further.
   public func latest(_ parameter: Parameter) -> Variable {
     updates[ObjectIdentifier(parameter)] ?? variable(parameter)
   }

@@ -39,6 +39,21 @@ struct CatalogueTests {
     #expect(found == page, "Documentation/\(table).md differs from its table: make documentation")
   }
 
+  /// Pages of the documentation refer to pages that are there, and the first one lists all others.
+  @Test func pagesAreLinked() throws {
+    let folder = sources.root.appending(path: "Sources/Keel/Keel.docc")
+    let pages = try FileManager.default.contentsOfDirectory(atPath: folder.path())
+      .filter { $0.hasSuffix(".md") }.map { String($0.dropLast(3)) }
+    #expect(pages.count > 10)
+    for page in pages {
+      let text = try String(contentsOf: folder.appending(path: "\(page).md"), encoding: .utf8)
+      for link in text.matches(of: /<doc:([^>]*)>/).map({ String($0.output.1) }) {
+        #expect(pages.contains(link), "\(page) refers to \(link)")
+      }
+      if page != "Keel" { #expect(sources.page(page) != nil, "\(page) is not listed") }
+    }
+  }
+
   /// A name that is not there is found missing, so that the tests above can fail.
   @Test func gapsAreFound() throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)

@@ -3,8 +3,8 @@ internal import KeelTensor
 
 /// Which values of a graph share memory, and from which step to which each piece is alive.
 ///
-/// The result of a reshape or a detachment is its operand's memory, unless it is a result of the run made from a weight that
-/// the run's updates change: results are what the run saw, not what it left behind. An elementwise
+/// The result of a reshape or a detachment is its operand's memory, unless it is a result of the run made
+/// from a weight that the run's updates change: results are what the run saw, not what it left behind. An elementwise
 /// operation writes over its operand where nothing reads that afterwards. Neither is visible from
 /// outside: memory that the caller sees (inputs, weights, outputs, updates) is never written over.
 internal struct StorageAssignment {

@@ -1,8 +1,8 @@
 internal import KeelGraph
 internal import KeelTensor
 
-/// Removes operations that give back what they take: reshapes to the same extents, detachments, windows of one element,
-/// clips without bounds, products with 1, dropout of probability 0 (any other goes with
+/// Removes operations that give back what they take: reshapes to the same extents, detachments, windows of
+/// one element, clips without bounds, products with 1, dropout of probability 0 (any other goes with
 /// `Graph.inferenceForm`), norms initialized to nothing.
 internal enum IdentityRemoval: FoldingRule {
   static func apply(at position: Int, _ state: inout FoldingState) throws(Refusal) -> Bool {

@@ -108,6 +108,9 @@ extension NormCase {
     NormCase("batch-instance", BatchInstanceNorm(4), image),
     NormCase("mixed", MixedNorm(4), image),
     NormCase("mixed of three", MixedNorm(4, sources: [.layer, .batch, .instance]), image),
+    NormCase(
+      "mixed per channel", MixedNorm(4, sources: [.batch, .layer, .instance], perChannel: true),
+      image),
     NormCase("mixed, instance and layer", MixedNorm(4, sources: [.instance, .layer]), image),
     NormCase("mixed, batch and layer", MixedNorm(4, sources: [.batch, .layer]), image),
     NormCase(

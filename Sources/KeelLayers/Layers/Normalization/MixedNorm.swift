@@ -32,9 +32,9 @@ public struct MixedNorm: Layer {
   public let scale: Parameter
   /// β, C; starts at 0.
   public let shift: Parameter
-  /// θ, one for each source; starts at 1: equal weights.
+  /// θ, one for each source, or C×sources; starts at 1: equal weights.
   public let meanWeights: Parameter
-  /// φ, one for each source; starts at 1: equal weights.
+  /// φ, one for each source, or C×sources; starts at 1: equal weights.
   public let varianceWeights: Parameter
   /// C; starts at 0; nil where the batch is no source.
   public let runningMean: Parameter?
@@ -51,14 +51,18 @@ public struct MixedNorm: Layer {
 
   /// Makes a norm of mixed statistics. No sources, or one twice, channels below 1, a momentum outside 0…1 and
   /// an ε that is negative or not finite are thrown when the graph is made.
+  /// - Parameters:
+  ///   - sources: what is mixed.
+  ///   - perChannel: whether each channel has weights of its own.
   public init(
-    _ channels: Int, sources: [Source] = [.batch, .instance], momentum: Float = 0.1,
-    epsilon: Float = 1e-5
+    _ channels: Int, sources: [Source] = [.batch, .instance], perChannel: Bool = false,
+    momentum: Float = 0.1, epsilon: Float = 1e-5
   ) {
     scale = filled(1, [channels])
     shift = filled(0, [channels])
-    meanWeights = filled(1, [max(sources.count, 1)])
-    varianceWeights = filled(1, [max(sources.count, 1)])
+    let count = max(sources.count, 1)
+    meanWeights = filled(1, perChannel ? [channels, count] : [count])
+    varianceWeights = filled(1, perChannel ? [channels, count] : [count])
     let hasBatch = sources.contains(.batch)
     runningMean = hasBatch ? filled(0, [channels], role: .state) : nil
     runningVariance = hasBatch ? filled(1, [channels], role: .state) : nil
@@ -91,7 +95,8 @@ public struct MixedNorm: Layer {
         running?.follow([tables[batch]], at: place)
       }
       let weights = [meanWeights, varianceWeights].map {
-        trace.apply(.softmax, [trace.variable($0)], label: place)[0]
+        let shares = trace.apply(.softmax, [trace.variable($0)], label: place)[0]
+        return $0.shape.rank == 1 ? shares : shares.transposed([1, 0])
       }
       let mixed = Variable.mixed(.averaged, tables, weights: weights, label: place)
       return x.normalized(
