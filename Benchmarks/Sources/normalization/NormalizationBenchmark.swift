@@ -23,6 +23,9 @@ struct NormalizationBenchmark: ParsableCommand {
   @Option(help: "Only lines that match this regular expression, such as 'large batch.*backward'.")
   var lines: String?
 
+  @Option(help: "Instead, time a training step of ResNet-18 on so many images of 32x32.")
+  var training: Int?
+
   @Flag(help: "Print one JSON object and nothing else.")
   var json = false
 
@@ -32,6 +35,7 @@ struct NormalizationBenchmark: ParsableCommand {
   func validate() throws {
     if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
     if let rounds, rounds < 1 { throw ValidationError("--rounds must be at least 1.") }
+    if let training, training < 1 { throw ValidationError("--training must be at least 1.") }
     if try chosenLines().isEmpty { throw ValidationError("No line matches --lines.") }
   }
 
@@ -42,6 +46,11 @@ struct NormalizationBenchmark: ParsableCommand {
     if machine.build != "release" { complain("warning: a debug build; use -c release") }
     let sampling = Sampling(
       rounds: rounds, warmUps: 1, minimumSample: quick ? 0.0005 : 0.002)
+    if let training {
+      let steps = try TrainingSteps.measure(batch: training, threads: threads, sampling: sampling)
+      print(json ? try jsonText(steps) : steps.text)
+      return
+    }
     let progress = Progress()
     defer { progress.clear() }
     var results: [LineResult] = []
