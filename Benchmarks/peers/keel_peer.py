@@ -62,11 +62,11 @@ class KeelPeer:
     def prepare(self, shape: Shape, which: str, threads: int) -> None:
         """Prepares a pass on what was loaded; the forward pass packs its weight here."""
         request = {
-            "pass": which, "batch": shape.batch, "threads": threads,
+            "pass": which, "transposed": shape.transposed, "batch": shape.batch, "threads": threads,
             "height": shape.size, "width": shape.size,
             "input_channels": shape.inputs, "output_channels": shape.outputs,
             "kernel": shape.kernel, "stride": shape.stride, "padding": shape.padding,
-            "groups": shape.groups,
+            "output_padding": shape.output_padding, "groups": shape.groups,
         }  # fmt: skip
         missing = [name for name in _OPERANDS[which] if not self._path(name).exists()]
         if missing:

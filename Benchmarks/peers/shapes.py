@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy
 
@@ -13,7 +13,8 @@ Array = numpy.ndarray
 
 @dataclass(frozen=True)
 class Shape:
-    """A square convolution on square images, padded so that stride 1 keeps the size."""
+    """A square convolution on square images, padded so that stride 1 keeps the size; or a transposed
+    one, padded so that its stride multiplies the size."""
 
     kernel: int
     inputs: int
@@ -22,13 +23,20 @@ class Shape:
     stride: int = 1
     groups: int = 1
     batch: int = 1
+    transposed: bool = False
 
     @property
     def padding(self) -> int:
-        return self.kernel // 2
+        return (self.kernel - 1) // 2 if self.transposed else self.kernel // 2
+
+    @property
+    def output_padding(self) -> int:
+        return self.stride + 2 * self.padding - self.kernel if self.transposed else 0
 
     @property
     def output_size(self) -> int:
+        if self.transposed:
+            return self.stride * self.size
         return (self.size + 2 * self.padding - self.kernel) // self.stride + 1
 
     @property
@@ -43,14 +51,17 @@ class Shape:
 
     @property
     def weight_shape(self) -> tuple[int, ...]:
-        """Cout×kH×kW×(Cin/G)."""
+        """Cout×kH×kW×(Cin/G), of a transposed one Cin×kH×kW×(Cout/G)."""
+        if self.transposed:
+            return (self.inputs, self.kernel, self.kernel, self.outputs // self.groups)
         return (self.outputs, self.kernel, self.kernel, self.inputs // self.groups)
 
     @property
     def operations(self) -> int:
         """Operations of the direct method, the same for every pass; a multiply-add is two."""
         depth = self.kernel**2 * self.inputs // self.groups
-        return 2 * self.batch * self.output_size**2 * self.outputs * depth
+        size = self.size if self.transposed else self.output_size
+        return 2 * self.batch * size**2 * self.outputs * depth
 
     def reduction(self, which: str) -> int:
         """The length of the sum behind one element of a pass's result."""
@@ -58,7 +69,8 @@ class Shape:
             return self.kernel**2 * self.inputs // self.groups
         if which == "input_gradient":
             return self.kernel**2 * self.outputs // self.groups
-        return self.batch * self.output_size**2
+        size = self.size if self.transposed else self.output_size
+        return self.batch * size**2
 
     @property
     def figures(self) -> dict[str, int]:
@@ -81,6 +93,8 @@ class Shape:
         kind = ""
         if self.groups != 1:
             kind = " depthwise" if self.groups == self.inputs else f" groups {self.groups}"
+        if self.transposed:
+            kind += " transposed"
         return (
             f"b{self.batch} {self.kernel}x{self.kernel}{stride} {self.inputs}-{self.outputs}{kind}"
             f" @{self.size}x{self.size}"
@@ -176,6 +190,15 @@ _DENSENET121 = [
     Shape(1, 512, 128, 7), Shape(1, 992, 128, 7), Shape(3, 128, 32, 7),
 ]  # fmt: skip
 
+# The up path of the U-Net above: its 2×2 transposed convolutions.
+_UNET_UP = [Shape(2, channels, channels // 2, size, 2, transposed=True) for channels, size in
+            ((1024, 8), (512, 16), (256, 32), (128, 64))]  # fmt: skip
+# Radford et al. 2016, the generator of 64×64 images after its first layer.
+_DCGAN = [Shape(4, inputs, outputs, size, 2, transposed=True) for inputs, outputs, size in
+          ((512, 256, 4), (256, 128, 8), (128, 64, 16), (64, 3, 32))]  # fmt: skip
+# Johnson et al. 2016, the two upsampling layers of the style network for 256×256 images.
+_STYLE = [Shape(3, 128, 64, 64, 2, transposed=True), Shape(3, 64, 32, 128, 2, transposed=True)]
+
 _NETWORKS: list[tuple[str, tuple[int, ...], list[Shape]]] = [
     ("ResNet-18", (1, 8), _RESNET18),
     ("VGG-11", (1,), _VGG11),
@@ -183,6 +206,9 @@ _NETWORKS: list[tuple[str, tuple[int, ...], list[Shape]]] = [
     ("U-Net", (1,), _UNET),
     ("ResNet-50", (1,), _RESNET50),
     ("DenseNet-121", (1,), _DENSENET121),
+    ("U-Net", (1, 8), _UNET_UP),
+    ("DCGAN", (1, 16), _DCGAN),
+    ("Style", (1,), _STYLE),
 ]
 
 
@@ -193,10 +219,7 @@ def convolution_lines() -> list[Line]:
     for network, batches, shapes in _NETWORKS:
         for batch in batches:
             for shape in shapes:
-                shape = Shape(
-                    shape.kernel, shape.inputs, shape.outputs, shape.size, shape.stride,
-                    shape.groups, batch,
-                )  # fmt: skip
+                shape = replace(shape, batch=batch)
                 if shape not in seen:
                     seen.add(shape)
                     lines.append(Line(network, shape))

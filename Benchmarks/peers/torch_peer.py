@@ -61,7 +61,8 @@ class TorchPass:
         self, shape: Shape, which: str, operands: dict[str, Array], layout: str, threads: int
     ) -> None:
         self._threads = threads
-        # Keel's layouts are N×H×W×C and Cout×kH×kW×Cin; in PyTorch the channels come second.
+        # Keel's layouts are N×H×W×C and Cout×kH×kW×Cin, of a transposed convolution Cin×kH×kW×Cout; in
+        # PyTorch what is last comes second.
         held = _FORMATS[CONTIGUOUS if layout == CONTIGUOUS else CHANNELS_LAST]
         # Cloned, because NumPy's memory is not aligned to cache lines, and PyTorch's own is.
         x, weight, dy = (
@@ -101,18 +102,29 @@ def _body(
     dy: torch.Tensor,
 ) -> Callable[[], torch.Tensor]:
     stride, padding, dilation = [shape.stride] * 2, [shape.padding] * 2, [1, 1]
+    output_padding, groups, mkldnn = [shape.output_padding] * 2, shape.groups, torch.ops.mkldnn
+    if which == "forward" and layout == PREPACKED and shape.transposed:
+        packed = mkldnn._reorder_convolution_transpose_weight(
+            weight, padding, output_padding, stride, dilation, groups, list(x.shape)
+        )
+        transposed = mkldnn._convolution_transpose_pointwise
+        return lambda: transposed(
+            x, packed, None, padding, output_padding, stride, dilation, groups, "none", [], ""
+        )
     if which == "forward" and layout == PREPACKED:
         packed = torch.ops.mkldnn_prepacked.conv2d_prepack(
-            weight, None, stride, padding, dilation, shape.groups, list(x.shape), "none"
+            weight, None, stride, padding, dilation, groups, list(x.shape), "none"
         )
         run = torch.ops.mkldnn_prepacked.conv2d_run
         return lambda: run(x, packed)
     if which == "forward":
-        conv2d = torch.nn.functional.conv2d
-        return lambda: conv2d(x, weight, None, stride, padding, dilation, shape.groups)
+        convolution = torch.ops.aten.convolution
+        return lambda: convolution(
+            x, weight, None, stride, padding, dilation, shape.transposed, output_padding, groups
+        )
     mask = [which == "input_gradient", which == "weight_gradient", False]
     index = mask.index(True)
     backward = torch.ops.aten.convolution_backward
     return lambda: backward(
-        dy, x, weight, None, stride, padding, dilation, False, [0, 0], shape.groups, mask
+        dy, x, weight, None, stride, padding, dilation, shape.transposed, output_padding, groups, mask
     )[index]

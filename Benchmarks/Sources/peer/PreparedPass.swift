@@ -3,15 +3,18 @@ import Keel
 /// A pass with its operands, ready to run: two operands, a result, a workspace.
 ///
 /// The forward pass's weight is packed here, once, because it is constant in inference; the input gradient
-/// packs in its run, because in training the weight is another each time.
+/// packs in its run, because in training the weight is another each time. The input gradient of a
+/// convolution is a transposed convolution, and the other way round.
 final class PreparedPass {
   private enum Kernel {
-    case forward(ConvolutionKernel)
-    case inputGradient(TransposedConvolutionKernel)
+    case convolution(ConvolutionKernel)
+    case transposed(TransposedConvolutionKernel)
     case weightGradient(ConvolutionWeightGradient)
   }
 
   private let kernel: Kernel
+  /// Whether runs pack the weight.
+  private let packs: Bool
   private let parallelism: Parallelism
   private let first: Tensor
   private let second: Tensor
@@ -28,36 +31,41 @@ final class PreparedPass {
     let geometry = try request.geometry()
     let batch = request.batch
     parallelism = Parallelism(threads: request.threads)
-    let inputShape = geometry.inputShape(batch: batch)
-    let outputShape = geometry.outputShape(batch: batch)
+    // The geometry is a convolution's; the operation goes along or against it.
+    let shapes = [geometry.inputShape(batch: batch), geometry.outputShape(batch: batch)]
+    let names = request.transposed ? ["dy", "x"] : ["x", "dy"]
+    packs = request.pass == .inputGradient
+    let operand = packs ? "dy" : "x"
     let workspaceCount: Int
     var packedCount = 0
-    switch request.pass {
-    case .forward:
-      let forward = try ConvolutionKernel(geometry, batch: batch)
-      first = try load("x", inputShape)
-      second = Self.packed(try load("weight", geometry.weightShape), for: forward)
-      result = Tensor(zeros: outputShape)
-      workspaceCount = forward.workspaceCount(parallelism)
-      kernel = .forward(forward)
-    case .inputGradient:
-      let gradient = try TransposedConvolutionKernel(geometry, batch: batch)
-      first = try load("dy", outputShape)
-      second = try load("weight", geometry.weightShape)
-      result = Tensor(zeros: inputShape)
-      workspaceCount = gradient.workspaceCount(parallelism)
-      packedCount = gradient.packedWeightCount
-      kernel = .inputGradient(gradient)
-    case .weightGradient:
+    switch (request.pass, operand == names[0]) {
+    case (.weightGradient, _):
       let gradient = try ConvolutionWeightGradient(geometry, batch: batch)
-      first = try load("x", inputShape)
-      second = try load("dy", outputShape)
+      first = try load(names[0], shapes[0])
+      second = try load(names[1], shapes[1])
       result = Tensor(zeros: geometry.weightShape)
       workspaceCount = gradient.workspaceCount(parallelism)
       kernel = .weightGradient(gradient)
+    case (_, true):
+      let convolution = try ConvolutionKernel(geometry, batch: batch)
+      first = try load(operand, shapes[0])
+      second = try load("weight", geometry.weightShape)
+      result = Tensor(zeros: shapes[1])
+      workspaceCount = convolution.workspaceCount(parallelism)
+      packedCount = convolution.packedWeightCount
+      kernel = .convolution(convolution)
+    case (_, false):
+      let transposed = try TransposedConvolutionKernel(geometry, batch: batch)
+      first = try load(operand, shapes[1])
+      second = try load("weight", geometry.weightShape)
+      result = Tensor(zeros: shapes[0])
+      workspaceCount = transposed.workspaceCount(parallelism)
+      packedCount = transposed.packedWeightCount
+      kernel = .transposed(transposed)
     }
     workspace = Tensor(zeros: [max(workspaceCount, 1)])
     packed = Tensor(zeros: [max(packedCount, 1)])
+    if !packs { pack() }
   }
 
   /// Runs once.
@@ -67,14 +75,23 @@ final class PreparedPass {
         result.withMutableSpan { result in
           workspace.withMutableSpan { workspace in
             switch kernel {
-            case .forward(let forward):
-              forward.run(
-                first, packedWeight: second, into: &result, workspace: &workspace,
-                parallelism: parallelism)
-            case .inputGradient(let gradient):
+            case .convolution(let convolution):
+              if packs { packed.withMutableSpan { convolution.pack(second, into: &$0) } }
+              packed.withSpan {
+                convolution.run(
+                  first, packedWeight: $0, into: &result, workspace: &workspace,
+                  parallelism: parallelism)
+              }
+            case .transposed(let transposed) where packs:
               packed.withMutableSpan {
-                gradient.run(
+                transposed.run(
                   first, weight: second, packedWeight: &$0, into: &result, workspace: &workspace,
+                  parallelism: parallelism)
+              }
+            case .transposed(let transposed):
+              packed.withSpan {
+                transposed.run(
+                  first, packedWeight: $0, into: &result, workspace: &workspace,
                   parallelism: parallelism)
               }
             case .weightGradient(let gradient):
@@ -87,9 +104,15 @@ final class PreparedPass {
     }
   }
 
-  private static func packed(_ weight: Tensor, for forward: ConvolutionKernel) -> Tensor {
-    var packed = Tensor(zeros: [forward.packedWeightCount])
-    weight.withSpan { weight in packed.withMutableSpan { forward.pack(weight, into: &$0) } }
-    return packed
+  private func pack() {
+    second.withSpan { weight in
+      packed.withMutableSpan { packed in
+        switch kernel {
+        case .convolution(let convolution): convolution.pack(weight, into: &packed)
+        case .transposed(let transposed): transposed.pack(weight, into: &packed)
+        case .weightGradient: break
+        }
+      }
+    }
   }
 }

@@ -7,8 +7,19 @@ import Testing
   /// A 1×1 convolution of 2×2 pixels from two channels to one.
   private static func request(_ pass: String, batch: Int = 1) -> String {
     """
-    prepare {"pass": "\(pass)", "batch": \(batch), "threads": 1, "height": 2, "width": 2, \
-    "input_channels": 2, "output_channels": 1, "kernel": 1, "stride": 1, "padding": 0, "groups": 1}
+    prepare {"pass": "\(pass)", "transposed": false, "batch": \(batch), "threads": 1, "height": 2, \
+    "width": 2, "input_channels": 2, "output_channels": 1, "kernel": 1, "stride": 1, "padding": 0, \
+    "output_padding": 0, "groups": 1}
+    """
+  }
+
+  /// A transposed 1×1 convolution with stride 2 and output padding 1 of one pixel from two channels to
+  /// one.
+  private static func transposedRequest(_ pass: String) -> String {
+    """
+    prepare {"pass": "\(pass)", "transposed": true, "batch": 1, "threads": 1, "height": 1, \
+    "width": 1, "input_channels": 2, "output_channels": 1, "kernel": 1, "stride": 2, "padding": 0, \
+    "output_padding": 1, "groups": 1}
     """
   }
 
@@ -30,20 +41,23 @@ import Testing
     }
   }
 
-  private static let results: [(pass: String, expected: [Float])] = [
-    ("forward", [12, 34, 56, 78]),
-    ("input_gradient", [10, 1, 20, 2, 30, 3, 40, 4]),
-    ("weight_gradient", [50, 60]),
+  private static let results: [(request: String, x: [Float], expected: [Float])] = [
+    (request("forward"), [1, 2, 3, 4, 5, 6, 7, 8], [12, 34, 56, 78]),
+    (request("input_gradient"), [1, 2, 3, 4, 5, 6, 7, 8], [10, 1, 20, 2, 30, 3, 40, 4]),
+    (request("weight_gradient"), [1, 2, 3, 4, 5, 6, 7, 8], [50, 60]),
+    (transposedRequest("forward"), [5, 6], [56, 0, 0, 0]),
+    (transposedRequest("input_gradient"), [5, 6], [10, 1]),
+    (transposedRequest("weight_gradient"), [5, 6], [5, 6]),
   ]
 
   @Test(arguments: results)
-  func computesEachPass(pass: String, expected: [Float]) throws {
+  func computesEachPass(request: String, x: [Float], expected: [Float]) throws {
     try Self.withFolder { folder in
-      try Self.write([1, 2, 3, 4, 5, 6, 7, 8], to: folder.appending(path: "x"))
+      try Self.write(x, to: folder.appending(path: "x"))
       try Self.write([10, 1], to: folder.appending(path: "weight"))
       try Self.write([1, 2, 3, 4], to: folder.appending(path: "dy"))
       var service = Service(folder: folder.path)
-      #expect(service.answer(Self.request(pass)) == "ok")
+      #expect(service.answer(request) == "ok")
       let answer = service.answer("run 3").split(separator: " ")
       #expect(answer.count == 2 && answer[0] == "ok")
       #expect(try #require(Double(answer[1])) > 0)
