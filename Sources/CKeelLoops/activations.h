@@ -17,23 +17,28 @@ INLINE Vector fromBits(Bits bits) {
 
 INLINE Vector magnitude(Vector x) { return fromBits(bitsOf(x) & 0x7FFFFFFFu); }
 
+/* y ≥ 0, or what has the sign of x already, with the sign of x. */
+INLINE Vector withSign(Vector y, Vector x) {
+  return fromBits(bitsOf(y) | (bitsOf(x) & 0x80000000u));
+}
+
 /* x with NaN as it is. */
 INLINE Vector atLeast(Vector x, float low) { return x < splat(low) ? splat(low) : x; }
 INLINE Vector atMost(Vector x, float high) { return x > splat(high) ? splat(high) : x; }
 
-/* x = n·log 2 + r with n whole and |r| ≤ 0.3466: adding 1.5·2²³ leaves n in the low bits of the sum.
-   log 2 is subtracted in two parts, of which n times the first is exact (Cody and Waite 1980). */
+/* sign·x = n·log 2 + sign·r with n whole and |r| ≤ 0.3466: adding 1.5·2²³ leaves n in the low bits of the
+   sum. log 2 is subtracted in two parts, of which n times the first is exact (Cody and Waite 1980). */
 typedef struct Reduced {
   Vector r, n;
   Bits bits; /* n as an integer */
 } Reduced;
 
-INLINE Reduced reduce(Vector x) {
+INLINE Reduced reduce(Vector x, const float sign) {
   const float magic = 0x1.8p23f;
-  Vector sum = x * splat(0x1.715476p0f) + splat(magic);
+  Vector sum = x * splat(sign * 0x1.715476p0f) + splat(magic);
   Vector n = sum - splat(magic);
-  Vector r = x - n * splat(0x1.63p-1f);
-  r = r + n * splat(0x1.bd0106p-13f);
+  Vector r = x - n * splat(sign * 0x1.63p-1f);
+  r = r + n * splat(sign * 0x1.bd0106p-13f);
   return (Reduced){r, n, bitsOf(sum) - 0x4B400000u};
 }
 
@@ -51,27 +56,69 @@ INLINE Vector reducedExpm1(Vector r) {
   return p * (r * r) + r;
 }
 
-/* e^x, within 0.98 ulp with FMA and 0.96 without it (every seventh float): infinity above
-   88.7228, denormal below −87.3365, 0 below −103.9721, NaN for NaN. The power of two is applied in two
-   halves, so that the one rounding of a denormal is the last step. */
-INLINE Vector exponential(Vector x) {
-  Reduced to = reduce(atMost(atLeast(x, -104), 89));
-  union { Bits bits; Mask n; } both = {.bits = to.bits};
+/* p·2ⁿ with one rounding, also where that is a denormal or infinity, for n from −252 to 254. */
+INLINE Vector scaled(Vector p, Reduced by) {
+#if KEEL_WIDTH == 16
+  return _mm512_scalef_ps(p, by.n);
+#else
+  union { Bits bits; Mask n; } both = {.bits = by.bits};
   Mask half = both.n >> 1;
   both.n = half;
-  Vector p = splat(1) + reducedExpm1(to.r);
-  return p * powerOfTwo(both.bits) * powerOfTwo(to.bits - both.bits);
+  return p * powerOfTwo(both.bits) * powerOfTwo(by.bits - both.bits);
+#endif
 }
 
-/* e^x − 1 for x ≤ 0. */
+/* e^(sign·x) for |x| ≤ 104, and for NaN. With FMA the sign is part of the constants, and the polynomial is
+   good to 5·10⁻⁹; without it the products' roundings count, and 1 is added to something small. */
+INLINE Vector moderateExponential(Vector x, const float sign) {
+  Reduced to = reduce(x, sign);
+#if KEEL_WIDTH > 4 || defined(__aarch64__)
+  Vector p = splat(0.001394644845277071f);
+  p = p * to.r + splat(sign * 0.008366581983864307f);
+  p = p * to.r + splat(0.04166628047823906f);
+  p = p * to.r + splat(sign * 0.1666654348373413f);
+  p = p * to.r + splat(0.5f);
+  p = p * to.r + splat(sign);
+  return scaled(p * to.r + splat(1), to);
+#else
+  return scaled(splat(1) + reducedExpm1(splat(sign) * to.r), to);
+#endif
+}
+
+/* e^x, within 0.92 ulp with FMA and 0.95 without it (every 21st float): infinity above 88.7228, denormal
+   below −87.3365, 0 below −103.9721, NaN for NaN. */
+INLINE Vector exponential(Vector x) { return moderateExponential(atMost(atLeast(x, -104), 89), 1); }
+
+/* e^−|x|. */
+INLINE Vector decay(Vector x) { return moderateExponential(atMost(magnitude(x), 104), -1); }
+
+/* e^x − 1 for x ≤ 0. Of log 2 the first part is enough: where |n| is large, 2ⁿ is small. */
 INLINE Vector expm1Negative(Vector x) {
-  Reduced to = reduce(atLeast(x, -40));
-  Vector power = powerOfTwo(to.bits);
-  return power * reducedExpm1(to.r) + (power - splat(1));
+  Vector low = atLeast(x, -40), sum = low * splat(0x1.715476p0f) + splat(0x1.8p23f);
+  Vector r = low - (sum - splat(0x1.8p23f)) * splat(0x1.62e43p-1f);
+  /* The shift leaves n of the sum's bits. */
+  Vector power = fromBits((bitsOf(sum) << 23) + 0x3F800000u);
+  return power * reducedExpm1(r) + (power - splat(1));
 }
 
-/* log(1 + e) for e from 0 to 1: 2·artanh(e/(2 + e)). */
+#if KEEL_WIDTH == 16
+/* The polynomial of the segment that a stands in, from 0 on: two registers hold a coefficient of all. */
+INLINE Vector tabulated(Vector a, float segment, const float table[][32], const int degree) {
+  Vector sum = a * splat(1 / segment) + splat(0x1.8p23f);
+  Vector d = a - (sum - splat(0x1.8p23f)) * splat(segment), y = splat(0);
+  for (int i = degree; i >= 0; i--) {
+    Vector low = load(table[i]), high = load(table[i] + KEEL_WIDTH);
+    y = y * d + _mm512_permutex2var_ps(low, (__m512i)bitsOf(sum), high);
+  }
+  return y;
+}
+#endif
+
+/* log(1 + e) for e from 0 to 1: from a table of log(1 + e)/e, or 2·artanh(e/(2 + e)). */
 INLINE Vector log1pUnit(Vector e) {
+#if KEEL_WIDTH == 16
+  return e * tabulated(e, LOG_SEGMENT, logTable, 3);
+#else
   Vector s = e / (splat(2) + e), z = s * s;
   Vector p = splat(0.11616778373718262f);
   p = p * z + splat(0.10852266848087311f);
@@ -80,7 +127,11 @@ INLINE Vector log1pUnit(Vector e) {
   p = p * z + splat(0.3333333432674408f);
   s = s + s;
   return s * z * p + s;
+#endif
 }
+
+/* log(1 + e^z). */
+INLINE Vector softplus(Vector z) { return POSITIVE(Vector, z) + log1pUnit(decay(z)); }
 
 /* σ(x) and σ(−x) = 1 − σ(x), neither of them by subtraction. */
 typedef struct Logistic {
@@ -88,7 +139,7 @@ typedef struct Logistic {
 } Logistic;
 
 INLINE Logistic logistic(Vector x) {
-  Vector e = exponential(-magnitude(x));
+  Vector e = decay(x);
   Vector large = splat(1) / (splat(1) + e), small = e / (splat(1) + e);
   return (Logistic){x < splat(0) ? small : large, x < splat(0) ? large : small};
 }
@@ -128,40 +179,62 @@ INLINE Vector unitRamp(Vector x) {
   return atMost(atLeast(x * splat(1.0f / 6) + splat(0.5f), 0), 1);
 }
 
+/* σ(x) alone, by one division; 0 below −88.73. */
+INLINE Vector sigmoid(Vector x) {
+  return splat(1) / (splat(1) + moderateExponential(atMost(atLeast(x, -104), 104), -1));
+}
+
+#if KEEL_WIDTH == 16
+/* x·q(x) for q with 1 − q(x) = q(−x), from the table of q(−a): max(x, 0) − a·q(−a), with x's sign where it
+   is 0. */
+INLINE Vector gated(Vector x, const float table[][32]) {
+  Vector a = atMost(magnitude(x), 31 * GATE_SEGMENT);
+  return withSign(POSITIVE(Vector, x) - a * tabulated(a, GATE_SEGMENT, table, 5), x);
+}
+#endif
+
 /* The functions. Where a product would be 0·∞ at −∞, x is first cut off where the result is 0. */
 INLINE Vector reluOf(Vector x, KeelActivation f) { (void)f; return POSITIVE(Vector, x); }
-INLINE Vector sigmoidOf(Vector x, KeelActivation f) { (void)f; return logistic(x).of; }
+INLINE Vector sigmoidOf(Vector x, KeelActivation f) { (void)f; return sigmoid(x); }
 INLINE Vector tanhOf(Vector x, KeelActivation f) {
   (void)f;
+#if KEEL_WIDTH == 16
+  Vector y = tabulated(atMost(magnitude(x), 31 * TANH_SEGMENT), TANH_SEGMENT, tanhTable, 5);
+#else
   Vector e = expm1Negative(splat(-2) * magnitude(x));
   Vector y = -e / (splat(2) + e);
-  return fromBits(bitsOf(magnitude(y)) | (bitsOf(x) & 0x80000000u));
+#endif
+  return withSign(magnitude(y), x);
 }
 INLINE Vector leakyReLUOf(Vector x, KeelActivation f) {
   return x > splat(0) ? x : splat(f.a) * x;
 }
 /* ELU and SELU: a for the positive side, b for the other. */
 INLINE Vector eluOf(Vector x, KeelActivation f) {
-  Vector y = x < splat(0) ? splat(f.b) * expm1Negative(atMost(x, 0)) : splat(f.a) * x;
-  return y;
+  return x < splat(0) ? splat(f.b) * expm1Negative(x) : splat(f.a) * x;
 }
-INLINE Vector softplusOf(Vector x, KeelActivation f) {
-  (void)f;
-  return POSITIVE(Vector, x) + log1pUnit(exponential(-magnitude(x)));
-}
+INLINE Vector softplusOf(Vector x, KeelActivation f) { (void)f; return softplus(x); }
 INLINE Vector geluOf(Vector x, KeelActivation f) {
   (void)f;
+#if KEEL_WIDTH == 16
+  return gated(x, geluTable);
+#else
   return atLeast(x, -40) * normal(x).distribution;
+#endif
 }
 INLINE Vector geluTanhOf(Vector x, KeelActivation f) {
   (void)f;
+#if KEEL_WIDTH == 16
+  return gated(x, geluTanhTable);
+#else
   Vector cut = atLeast(x, -40);
-  return cut * logistic(geluArgument(atMost(cut, 40))).of;
+  return cut * sigmoid(geluArgument(atMost(cut, 40)));
+#endif
 }
 INLINE Vector siluOf(Vector x, KeelActivation f) {
   (void)f;
-  Vector cut = atLeast(x, -200);
-  return cut * logistic(cut).of;
+  Vector cut = atLeast(x, -104);
+  return cut / (splat(1) + moderateExponential(atMost(cut, 104), -1));
 }
 INLINE Vector hardSigmoidOf(Vector x, KeelActivation f) { (void)f; return unitRamp(x); }
 INLINE Vector hardSwishOf(Vector x, KeelActivation f) {
@@ -239,59 +312,45 @@ INLINE void storePart(float *p, Vector v, long count) {
   for (long i = 0; i < count; i++) p[i] = part[i];
 }
 
-#define APPLY(NAME)                                                                            \
-  {                                                                                            \
-    long i = 0;                                                                                \
-    for (; i + KEEL_WIDTH <= count; i += KEEL_WIDTH) store(y + i, NAME##Of(load(x + i), f));   \
-    if (i < count)                                                                             \
-      storePart(y + i, NAME##Of(loadPart(x + i, count - i), f), count - i);                    \
-    break;                                                                                     \
-  }
+/* Each kind and the name of its functions. */
+#define ACTIVATIONS(CASE)             \
+  CASE(KEEL_RELU, relu)               \
+  CASE(KEEL_SIGMOID, sigmoid)         \
+  CASE(KEEL_TANH, tanh)               \
+  CASE(KEEL_LEAKY_RELU, leakyReLU)    \
+  CASE(KEEL_ELU, elu)                 \
+  CASE(KEEL_SOFTPLUS, softplus)       \
+  CASE(KEEL_GELU, gelu)               \
+  CASE(KEEL_GELU_TANH, geluTanh)      \
+  CASE(KEEL_SILU, silu)               \
+  CASE(KEEL_HARD_SIGMOID, hardSigmoid) \
+  CASE(KEEL_HARD_SWISH, hardSwish)    \
+  CASE(KEEL_CLIP, clip)
 
 static void activate(float *y, const float *x, long count, KeelActivation f) {
-  switch (f.kind) {
-    case KEEL_RELU: APPLY(relu)
-    case KEEL_SIGMOID: APPLY(sigmoid)
-    case KEEL_TANH: APPLY(tanh)
-    case KEEL_LEAKY_RELU: APPLY(leakyReLU)
-    case KEEL_ELU: APPLY(elu)
-    case KEEL_SOFTPLUS: APPLY(softplus)
-    case KEEL_GELU: APPLY(gelu)
-    case KEEL_GELU_TANH: APPLY(geluTanh)
-    case KEEL_SILU: APPLY(silu)
-    case KEEL_HARD_SIGMOID: APPLY(hardSigmoid)
-    case KEEL_HARD_SWISH: APPLY(hardSwish)
-    case KEEL_CLIP: APPLY(clip)
-  }
+  long i = 0;
+#define CASE(KIND, NAME)                                                                     \
+  case KIND:                                                                                 \
+    for (; i + KEEL_WIDTH <= count; i += KEEL_WIDTH) store(y + i, NAME##Of(load(x + i), f)); \
+    if (i < count)                                                                           \
+      storePart(y + i, NAME##Of(loadPart(x + i, count - i), f), count - i);                  \
+    break;
+  switch (f.kind) { ACTIVATIONS(CASE) }
+#undef CASE
 }
-#undef APPLY
 
-#define APPLY(NAME)                                                                            \
-  {                                                                                            \
-    long i = 0;                                                                                \
+static void activateGradient(float *dx, const float *dy, const float *v, long count,
+                             KeelActivation f) {
+  long i = 0;
+#define CASE(KIND, NAME)                                                                       \
+  case KIND:                                                                                   \
     for (; i + KEEL_WIDTH <= count; i += KEEL_WIDTH)                                           \
       store(dx + i, NAME##Slope(load(dy + i), load(v + i), f));                                \
     if (i < count)                                                                             \
       storePart(dx + i, NAME##Slope(loadPart(dy + i, count - i), loadPart(v + i, count - i), f), \
                 count - i);                                                                    \
-    break;                                                                                     \
-  }
-
-static void activateGradient(float *dx, const float *dy, const float *v, long count,
-                             KeelActivation f) {
-  switch (f.kind) {
-    case KEEL_RELU: APPLY(relu)
-    case KEEL_SIGMOID: APPLY(sigmoid)
-    case KEEL_TANH: APPLY(tanh)
-    case KEEL_LEAKY_RELU: APPLY(leakyReLU)
-    case KEEL_ELU: APPLY(elu)
-    case KEEL_SOFTPLUS: APPLY(softplus)
-    case KEEL_GELU: APPLY(gelu)
-    case KEEL_GELU_TANH: APPLY(geluTanh)
-    case KEEL_SILU: APPLY(silu)
-    case KEEL_HARD_SIGMOID: APPLY(hardSigmoid)
-    case KEEL_HARD_SWISH: APPLY(hardSwish)
-    case KEEL_CLIP: APPLY(clip)
-  }
+    break;
+  switch (f.kind) { ACTIVATIONS(CASE) }
+#undef CASE
 }
-#undef APPLY
+#undef ACTIVATIONS

@@ -38,7 +38,7 @@ INLINE Vector errorFunction(Vector x) {
   p = p * u + splat(-0.37612637877464294f);
   p = p * u + splat(0.12837916709551256f);
   Vector far = splat(1) - splat(2) * normal(a * splat(-1.41421354f)).distribution;
-  far = fromBits(bitsOf(far) | (bitsOf(x) & 0x80000000u));
+  far = withSign(far, x);
   return a < splat(1) ? x * p + x : far;
 }
 

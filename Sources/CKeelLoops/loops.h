@@ -115,6 +115,9 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 #include "normalization.h"
 #include "normalizedrows.h"
 #include "optimizers.h"
+#if KEEL_WIDTH == 16
+#include "tables.h"
+#endif
 #include "activations.h"
 #include "elementwise.h"
 #include "arithmetic.h"

@@ -1,9 +1,5 @@
 /* Losses: of elements, and of rows with a distribution for each. Part of loops.h. */
 
-INLINE Vector softplus(Vector z) {
-  return POSITIVE(Vector, z) + log1pUnit(exponential(-magnitude(z)));
-}
-
 /* The values, of elements x and y and a third operand w. */
 INLINE Vector squaredLoss(Vector x, Vector y, Vector w, KeelLoss f) {
   (void)w; (void)f;
@@ -30,7 +26,7 @@ INLINE Vector logisticLoss(Vector x, Vector y, Vector w, KeelLoss f) {
 /* Both terms by themselves: max(z, 0) − z·t would lose what is left of a small one. */
 INLINE Vector binaryLoss(Vector x, Vector y, Vector w, KeelLoss f) {
   (void)f;
-  Vector log = log1pUnit(exponential(-magnitude(x)));
+  Vector log = log1pUnit(decay(x));
   return y * w * (POSITIVE(Vector, -x) + log) + (splat(1) - y) * (POSITIVE(Vector, x) + log);
 }
 /* (1 − P)^γ for the logit s of the target's side: log(1 − P) = −softplus(s). */

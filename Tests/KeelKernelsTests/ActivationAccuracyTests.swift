@@ -114,7 +114,10 @@ import Testing
     case .tanh: return tanh(x)
     case .elu: return x > 0 ? x : expm1(x)
     case .softplus: return max(x, 0) + log1p(exp(-abs(x)))
-    case .gelu: return x * erfc(-x / 2.0.squareRoot()) / 2
+    case .gelu(.tanh):
+      let argument = (8 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)
+      return x < -40 ? 0 : x / (1 + exp(-argument))
+    case .gelu: return x < -40 ? 0 : x * erfc(-x / 2.0.squareRoot()) / 2
     default:
       let sigmoid = x < 0 ? exp(x) / (1 + exp(x)) : 1 / (1 + exp(-x))
       return activation == .silu ? x * sigmoid : sigmoid
@@ -127,21 +130,54 @@ import Testing
 
   @Test(arguments: bounds)
   func fewUnits(_ activation: Activation, bound: Double) {
-    let worst = Self.worst(step: 4001, { Self.exact(activation, $0) }) {
-      Elementwise.activate(activation, $0, into: $1, count: $2, parallelism: .serial)
+    // Below −87.3 the sigmoid is smaller than a normal number; the next test looks at that.
+    let isTiny = { activation == .sigmoid && $0 < -87.3 }
+    let worst = Self.worst(step: 4001, { isTiny($0) ? 0 : Self.exact(activation, $0) }) {
+      x, y, count in
+      Elementwise.activate(activation, x, into: y, count: count, parallelism: .serial)
+      for i in 0..<count where isTiny(Double(x[i])) { y[i] = 0 }
     }
     #expect(worst.error <= bound, "\(activation.name) at \(worst.x)")
   }
 
-  @Test(arguments: [Activation.gelu(.exact), .silu])
-  func smallValuesKeepTheirAccuracy(_ activation: Activation) {
+  @Test func tinySigmoids() {
+    let x: [Float] = [-87.3, -88, -88.7, -89, -95, -103, -104, -1e30, -.infinity]
+    var y = [Float](repeating: 7, count: x.count)
+    Elementwise.activate(.sigmoid, x, into: &y, count: x.count, parallelism: .serial)
+    for (x, y) in zip(x, y) { #expect(abs(Double(y) - exp(Double(x))) <= 3e-39, "at \(x)") }
+    #expect(y.suffix(3) == [0, 0, 0])
+  }
+
+  /// Also beyond the segments of tables.
+  @Test(arguments: [Activation.gelu(.exact), .gelu(.tanh)])
+  func tailsVanish(_ activation: Activation) {
+    let x = (0...4000).map { -6 - Float($0) / 100 } + [-1e30, -.infinity]
+    var y = [Float](repeating: 7, count: x.count)
+    Elementwise.activate(activation, x, into: &y, count: x.count, parallelism: .serial)
+    let bound = activation == .gelu(.exact) ? 2e-9 : 2e-11
+    for (x, y) in zip(x, y) {
+      #expect(abs(Double(y) - Self.exact(activation, Double(x))) <= bound, "at \(x)")
+    }
+    #expect(y.suffix(2) == [0, 0])
+  }
+
+  @Test(arguments: [Activation.gelu(.exact), .gelu(.tanh), .silu, .tanh])
+  func zerosKeepTheirSign(_ activation: Activation) {
+    let x: [Float] = [0, -0.0]
+    var y: [Float] = [7, 7]
+    Elementwise.activate(activation, x, into: &y, count: x.count, parallelism: .serial)
+    #expect(y == [0, 0] && y[0].sign == .plus && y[1].sign == .minus)
+  }
+
+  @Test(arguments: [(Activation.gelu(.exact), 2e-6), (.gelu(.tanh), 8e-6), (.silu, 2e-6)])
+  func smallValuesKeepTheirAccuracy(_ activation: Activation, relative: Double) {
     // 0.5·x·(1 + erf(x/√2)) would have no correct digit left at −5.
     let x = (-512...512).map { Float($0) / 100 }
     var y = [Float](repeating: 0, count: x.count)
     Elementwise.activate(activation, x, into: &y, count: x.count, parallelism: .serial)
     for (x, y) in zip(x, y) {
       let expected = Self.exact(activation, Double(x))
-      let bound = 2e-6 * expected.magnitude
+      let bound = relative * expected.magnitude
       #expect(abs(Double(y) - expected) <= bound, "\(activation.name) at \(x)")
     }
   }
