@@ -92,51 +92,57 @@ INLINE long listPixels(const KeelPool *p, const PoolBox *b, PoolCursor *at, long
 /* Whether x takes the place of the best so far: it is larger, or the first NaN. Not less or equal is one
    comparison that either NaN passes. */
 #define WINS(x, best) ((((x) <= (best)) == 0) & ((best) == (best)))
-/* The larger of both, NaN where either is. */
-#define LARGER(x, best) ((((x) > (best)) | ((x) != (x))) ? (x) : (best))
-
 #define POOL_START(T, to) \
   (again ? LOAD(T, to) : SPLAT(T, kind == POOL_MAXIMUM ? -__builtin_inff() : 0.0f))
-#define POOL_JOIN(s, v)                        \
-  do {                                         \
-    if (kind == POOL_MAXIMUM) s = LARGER(v, s); \
-    else if (kind == POOL_AVERAGE) s += v;     \
-    else s += v * v;                           \
+/* A larger number takes the place of s, in which NaN stays; another NaN is noted in `lost`. */
+#define POOL_JOIN(s, lost, v)            \
+  do {                                   \
+    if (kind == POOL_MAXIMUM) {          \
+      lost |= (v) != (v);                \
+      s = (v) > (s) ? (v) : (s);         \
+    } else if (kind == POOL_AVERAGE) {   \
+      s += v;                            \
+    } else {                             \
+      s += v * v;                        \
+    }                                    \
   } while (0)
-#define POOL_FINISH(T, to, s)                                       \
-  do {                                                              \
-    if (kind == POOL_AVERAGE && last) s = s / SPLAT(T, divisor);    \
-    if (kind == POOL_NORM && last) s = __builtin_elementwise_sqrt(s); \
-    STORE(T, to, s);                                                \
+#define POOL_FINISH(T, to, s, lost)                                    \
+  do {                                                                 \
+    if (kind == POOL_MAXIMUM) s = (lost) ? SPLAT(T, __builtin_nanf("")) : s; \
+    if (kind == POOL_AVERAGE && last) s = s / SPLAT(T, divisor);       \
+    if (kind == POOL_NORM && last) s = __builtin_elementwise_sqrt(s);  \
+    STORE(T, to, s);                                                   \
   } while (0)
 
-/* One portion of one window, for all channels. `wide` takes four vectors at a time: long windows would
-   otherwise wait for each addition. */
-INLINE void poolPixels(const int kind, const int wide, float *y, const float *x, long channels,
-                       const long *offset, const long count, const int again, const int last,
-                       float divisor) {
+/* One portion of one window, for all channels, four vectors at a time: long windows would otherwise wait
+   for each addition, and short ones for addresses. */
+INLINE void poolPixels(const int kind, float *y, const float *x, long channels, const long *offset,
+                       const long count, const int again, const int last, float divisor) {
   long c = 0;
-  if (wide) {
-    for (; c + 4 * KEEL_WIDTH <= channels; c += 4 * KEEL_WIDTH) {
-      Vector s[4];
-      for (int i = 0; i < 4; i++) s[i] = POOL_START(Vector, y + c + i * KEEL_WIDTH);
-      for (long t = 0; t < count; t++) {
-        const float *from = x + offset[t] + c;
-        for (int i = 0; i < 4; i++) {
-          Vector v = load(from + i * KEEL_WIDTH);
-          POOL_JOIN(s[i], v);
-        }
-      }
-      for (int i = 0; i < 4; i++) POOL_FINISH(Vector, y + c + i * KEEL_WIDTH, s[i]);
+  for (; c + 4 * KEEL_WIDTH <= channels; c += 4 * KEEL_WIDTH) {
+    Vector s[4];
+    Mask lost[4];
+    for (int i = 0; i < 4; i++) {
+      s[i] = POOL_START(Vector, y + c + i * KEEL_WIDTH);
+      lost[i] = (Mask)(0);
     }
+    for (long t = 0; t < count; t++) {
+      const float *from = x + offset[t] + c;
+      for (int i = 0; i < 4; i++) {
+        Vector v = load(from + i * KEEL_WIDTH);
+        POOL_JOIN(s[i], lost[i], v);
+      }
+    }
+    for (int i = 0; i < 4; i++) POOL_FINISH(Vector, y + c + i * KEEL_WIDTH, s[i], lost[i]);
   }
 #define BODY(T)                           \
   T s = POOL_START(T, y + c);             \
+  __typeof__(s != s) lost = (s != s);     \
   for (long t = 0; t < count; t++) {      \
     T v = LOAD(T, x + offset[t] + c);     \
-    POOL_JOIN(s, v);                      \
+    POOL_JOIN(s, lost, v);                \
   }                                       \
-  POOL_FINISH(T, y + c, s);
+  POOL_FINISH(T, y + c, s, lost);
   CHANNELS(BODY)
 #undef BODY
 }
@@ -146,18 +152,24 @@ INLINE void pool(const int kind, float *y, const float *x, const KeelPool *pool,
   const KeelPool p = *pool;
   const long channels = p.channels, pixels = p.z.input * p.y.input * p.x.input;
   PoolPlace at = poolPlace(&p, first);
-  for (long i = 0; i < count; i++) {
+  for (long i = 0; i < count;) {
     PoolBox b = poolBox(&p, at.z, at.y, at.x);
     const float *from = x + (at.image * pixels + b.first) * channels;
-    float *to = y + i * channels;
-    float divisor = kind == POOL_AVERAGE ? poolDivisor(&p, at.z, at.y, at.x) : 1;
-    /* 2×2 and 3×3 windows are unrolled. */
-    if (b.whole && p.taps == 4) poolPixels(kind, 0, to, from, channels, p.offset, 4, 0, 1, divisor);
-    else if (b.whole && p.taps == 9)
-      poolPixels(kind, 0, to, from, channels, p.offset, 9, 0, 1, divisor);
-    else
-      FOR_PORTIONS(&p, b, poolPixels(kind, 1, to, from, channels, offset, count, again, last, divisor));
-    poolAdvance(&p, &at);
+    /* 2×2 and 3×3 windows are unrolled, and those of which nothing is cut off follow each other. */
+    const int isShort = b.whole && (p.taps == 4 || p.taps == 9);
+    do {
+      float *to = y + i * channels;
+      float divisor = kind == POOL_AVERAGE ? poolDivisor(&p, at.z, at.y, at.x) : 1;
+      if (isShort && p.taps == 4)
+        poolPixels(kind, to, from, channels, p.offset, 4, 0, 1, divisor);
+      else if (isShort)
+        poolPixels(kind, to, from, channels, p.offset, 9, 0, 1, divisor);
+      else
+        FOR_PORTIONS(&p, b, poolPixels(kind, to, from, channels, offset, count, again, last, divisor));
+      i++;
+      if (at.x + 1 < p.x.output) from += (p.x.first[at.x + 1] - p.x.first[at.x]) * channels;
+      poolAdvance(&p, &at);
+    } while (isShort && i < count && at.x > 0 && p.x.count[at.x] == p.x.window);
   }
 }
 
