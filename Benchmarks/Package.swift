@@ -27,7 +27,10 @@ let package = Package(
     .target(name: "CBenchmarkLoops"),
     .target(
       name: "BenchmarkHarness",
-      dependencies: ["CBenchmarkLoops", .product(name: "Keel", package: "Keel")],
+      dependencies: [
+        "CBenchmarkLoops", .product(name: "Keel", package: "Keel"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "convolution",
