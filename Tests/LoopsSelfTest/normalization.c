@@ -16,7 +16,7 @@ static void testMoments(long channels) {
     double d = (double)value - pivot[i % channels];
     s[i % channels] += d;
     q[i % channels] += d * d;
-    plain[i % channels] += value;
+    plain[i % channels] += x[i];
   }
   ENTRY(moments)(x, ROWS, stride, channels, pivot, sum, square);
   expect("moments, sum", channels, sum, s, channels, 4e-6);
