@@ -4,18 +4,27 @@ import Keel
 /// Compares a spread of elements of y or dx with their formula in Double, from the elements of their cells.
 struct FormulaCheck {
   private let normalization: NormalizationCase
-  private let operands: [String: Tensor]
+  private let results: [String: Tensor]
+  private let inputs: Inputs
   private static let epsilon = 1e-5
 
   /// - Parameter operands: those of both passes, `y` and `dx`, as far as they are there.
   init(_ normalization: NormalizationCase, _ operands: [String: Tensor]) {
     self.normalization = normalization
-    self.operands = operands
+    results = operands.filter { $0.key == "y" || $0.key == "dx" }
+    inputs = Inputs(
+      x: operands["x"]!, scale: operands["scale"]!, shift: operands["shift"]!,
+      residual: operands["residual"], dy: operands["dy"])
+  }
+
+  private struct Inputs {
+    let x: Tensor, scale: Tensor, shift: Tensor
+    let residual: Tensor?, dy: Tensor?
   }
 
   /// - Throws: `Mismatch` where an element of `y` or `dx` is wrong.
   func check(_ result: String, at name: String) throws {
-    let found = operands[result]!
+    let found = results[result]!
     var random = RandomSource(seed: 7)
     for index in [0, found.count - 1] + (0..<4).map({ _ in random.below(found.count) }) {
       let expected = result == "y" ? y(index) : dx(index)
@@ -42,7 +51,7 @@ struct FormulaCheck {
     cell.forEach { element in
       let z = (x(element) - mean) * inverse
       let isActive = normalization.form == .plain || value(element, z: z) > 0
-      let slope = isActive ? float("dy", element) * scale(element) : 0
+      let slope = isActive ? Double(inputs.dy![flat: element]) * scale(element) : 0
       sum += slope
       product += slope * z
       if element == index { own = (slope, z) }
@@ -51,11 +60,11 @@ struct FormulaCheck {
   }
 
   private func value(_ index: Int, z: Double) -> Double {
-    let affine = scale(index) * z + float("shift", affineIndex(index))
+    let affine = scale(index) * z + Double(inputs.shift[flat: affineIndex(index)])
     switch normalization.form {
     case .plain: return affine
     case .relu: return max(0, affine)
-    case .addReLU: return max(0, affine + float("residual", index))
+    case .addReLU: return max(0, affine + Double(inputs.residual![flat: index]))
     }
   }
 
@@ -67,12 +76,9 @@ struct FormulaCheck {
     return (mean, 1 / (squares / Double(cell.count) + Self.epsilon).squareRoot())
   }
 
-  private func float(_ name: String, _ index: Int) -> Double {
-    Double(operands[name]![flat: index])
-  }
-  private func x(_ index: Int) -> Double { float("x", index) }
-  private func scale(_ index: Int) -> Double { float("scale", affineIndex(index)) }
-  private func affineIndex(_ index: Int) -> Int { index % operands["scale"]!.count }
+  private func x(_ index: Int) -> Double { Double(inputs.x[flat: index]) }
+  private func scale(_ index: Int) -> Double { Double(inputs.scale[flat: affineIndex(index)]) }
+  private func affineIndex(_ index: Int) -> Int { index % inputs.scale.count }
 
   /// The elements that share statistics: rows by channels.
   private struct Cell {

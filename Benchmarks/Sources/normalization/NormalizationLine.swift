@@ -93,7 +93,9 @@ struct NormalizationLine {
     let count = shape.elementCount
     let pattern = Tensor(uniform: [min(count, 1 << 18)], from: -1, to: 3, using: &random).elements
     return Tensor(uninitialized: shape) { elements in
-      for i in 0..<count { elements[i] = pattern[i % pattern.count] }
+      for first in stride(from: 0, to: count, by: pattern.count) {
+        for i in 0..<min(pattern.count, count - first) { elements[first + i] = pattern[i] }
+      }
     }
   }
 }
