@@ -29,7 +29,8 @@ typedef struct Band {
 
 INLINE int hasTiles(const KeelWindow *w) {
   return w->tapColumns > 0 && w->tapRows <= MOST_TAP_ROWS && w->channels >= KEEL_WIDTH &&
-         w->stepY == w->stepX && w->stepX <= 2 && w->tapColumns <= 7 && w->tapColumns != 6 &&
+         w->stepY == w->stepX && w->stepX <= 2 && w->tapRows >= w->stepY &&
+         w->tapColumns <= 7 && w->tapColumns != 6 &&
          (w->stepX == 1 || (w->tapColumns > 2 && w->tapColumns != 4));
 }
 

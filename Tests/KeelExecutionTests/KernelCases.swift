@@ -27,6 +27,15 @@ enum KernelCases {
         add(9, channels, channels, kernel: 5, stride: 2, padding: 2, groups: channels)
       }
     }
+    // Depthwise windows that are flat or narrow, with strides that leap over their rows.
+    for kernel in [(1, 3), (3, 1), (2, 5), (1, 7), (5, 3)] {
+      for stride in [1, 2] {
+        let geometry = try! ConvolutionGeometry(
+          inputHeight: 9, inputWidth: 12, inputChannels: 37, outputChannels: 37, kernel: kernel,
+          stride: (stride, stride), padding: (kernel.0 / 2, kernel.1 / 2), groups: 37)
+        cases.append(.convolution("\(geometry), depthwise \(kernel)", geometry, full, batch: 2))
+      }
+    }
     add(7, 130, 140, kernel: 3, padding: 1, batch: 3)
     add(5, 48, 200, kernel: 3, padding: 1, batch: 1, epilogue: full)
     add(28, 32, 48, kernel: 3, padding: 1, batch: 2, epilogue: full)
