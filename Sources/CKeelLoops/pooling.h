@@ -147,86 +147,14 @@ INLINE void poolPixels(const int kind, float *y, const float *x, long channels, 
 #undef BODY
 }
 
-/* Maxima of `count` whole 3×3 windows of a row that are `step` (1 or 2) pixels apart. A column of three pixels
-   serves all windows that it lies in. A row is gone through once for each vector: with vectors that are
-   shorter than a cache line that costs more than it brings (AVX2, step 2: 44 to 52 µs for 1 MB). */
-INLINE void maximaOfRow(const int step, float *y, const float *x, long channels, const long *offset,
-                        long count) {
-  long c = 0;
-#define COLUMN(T, to, lost, pixel)                              \
-  T to;                                                         \
-  __typeof__(to != to) lost;                                    \
-  {                                                             \
-    const float *at = x + (pixel) * channels + c;               \
-    T v0 = LOAD(T, at + offset[0]), v1 = LOAD(T, at + offset[3]), v2 = LOAD(T, at + offset[6]); \
-    to = SPLAT(T, -__builtin_inff());                           \
-    lost = (v0 != v0) | (v1 != v1) | (v2 != v2);                \
-    to = v0 > to ? v0 : to;                                     \
-    to = v1 > to ? v1 : to;                                     \
-    to = v2 > to ? v2 : to;                                     \
-  }
-#define BODY(T)                                                 \
-  COLUMN(T, first, lostFirst, 0)                                \
-  T second = first;                                             \
-  __typeof__(first != first) lostSecond = lostFirst;            \
-  if (step == 1) {                                              \
-    COLUMN(T, next, lostNext, 1)                                \
-    second = next;                                              \
-    lostSecond = lostNext;                                      \
-  }                                                             \
-  for (long i = 0; i < count; i++) {                            \
-    if (step == 2) {                                            \
-      COLUMN(T, middle, lostMiddle, 2 * i + 1)                  \
-      second = middle;                                          \
-      lostSecond = lostMiddle;                                  \
-    }                                                           \
-    COLUMN(T, third, lostThird, step * i + 2)                   \
-    T most = first > second ? first : second;                   \
-    most = third > most ? third : most;                         \
-    most = (lostFirst | lostSecond | lostThird) ? SPLAT(T, __builtin_nanf("")) : most; \
-    STORE(T, y + i * channels + c, most);                       \
-    first = step == 1 ? second : third;                         \
-    lostFirst = step == 1 ? lostSecond : lostThird;             \
-    second = third;                                             \
-    lostSecond = lostThird;                                     \
-  }
-  CHANNELS(BODY)
-#undef BODY
-#undef COLUMN
-}
-
-/* The windows from a place on in its row, at most `count`, that are whole and a pixel or two apart; the
-   distance, or 0 where there are fewer than two. */
-INLINE long evenWindows(const KeelPool *p, long x, long count, long *step) {
-  long n = 1;
-  *step = x + 1 < p->x.output ? p->x.first[x + 1] - p->x.first[x] : 0;
-  while (n < count && x + n < p->x.output && p->x.count[x + n] == p->x.window &&
-         p->x.first[x + n] - p->x.first[x + n - 1] == *step)
-    n++;
-  if (n == 1 || *step > 2) *step = 0;
-  return n;
-}
-
 INLINE void pool(const int kind, float *y, const float *x, const KeelPool *pool, long first,
                  long count) {
   const KeelPool p = *pool;
   const long channels = p.channels, pixels = p.z.input * p.y.input * p.x.input;
-  const int isSquare = KEEL_WIDTH >= 16 && p.taps == 9 && p.y.window == 3 && p.x.window == 3 && p.x.step == 1;
   PoolPlace at = poolPlace(&p, first);
   for (long i = 0; i < count;) {
     PoolBox b = poolBox(&p, at.z, at.y, at.x);
     const float *from = x + (at.image * pixels + b.first) * channels;
-    if (kind == POOL_MAXIMUM && isSquare && b.whole) {
-      long step, windows = evenWindows(&p, at.x, count - i, &step);
-      if (step == 1) maximaOfRow(1, y + i * channels, from, channels, p.offset, windows);
-      if (step == 2) maximaOfRow(2, y + i * channels, from, channels, p.offset, windows);
-      if (step) {
-        i += windows;
-        at.x += windows - 1;
-        poolAdvance(&p, &at);
-        continue;
-      }
-    }
     /* 2×2 and 3×3 windows are unrolled, and those of which nothing is cut off follow each other. */
     const int isShort = b.whole && (p.taps == 4 || p.taps == 9);
     do {

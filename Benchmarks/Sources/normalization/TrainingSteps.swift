@@ -2,7 +2,7 @@ import BenchmarkHarness
 import Foundation
 import Keel
 
-/// A training step of ResNet-18 on images of 32×32: batch norms read their statistics from a pass of their own,
+/// A training step of ResNet-18 with the stem for images of 32×32 (3×3, no pooling): batch norms read their statistics from a pass of their own,
 /// or from the convolutions before them.
 struct TrainingSteps: Encodable {
   let batch: Int
@@ -17,7 +17,11 @@ struct TrainingSteps: Encodable {
   /// Checks that both give the same loss and times them.
   static func measure(batch: Int, threads: Int, sampling: Sampling) throws -> TrainingSteps {
     var random = RandomSource(seed: 1)
-    let model = ResNet18(classes: 10, using: &random)
+    let stages = [(64, 1), (128, 2), (256, 2), (512, 2)].map {
+      ResNet.Stage(width: $0.0, blocks: 2, stride: $0.1)
+    }
+    let model = ResNet(
+      inputChannels: 3, stem: .small, stages: stages, classes: 10, using: &random)
     let traced = try Graph.trainingGraph(of: model, input: [.batch, 32, 32, 3]).fused().graph
     let names = traced.weights.filter { $0.role == .trainable }.map(\.name)
     let pass = try traced.differentiated("loss", withRespectTo: .named(names))

@@ -33,7 +33,7 @@ package struct NormalizationKernel: Sendable {
   /// Elements of γ that are kept near while samples go past.
   private static let elementsPerTile = 4096
   /// Elements of the samples that share a pass over γ and β.
-  private static let elementsPerBlock = 1 << 20
+  private static let elementsPerBlock = 1 << 19
 
   /// - Precondition: the activation is ReLU or nil, as `Normalization.checkActivation` says.
   package init(_ normalization: Normalization, of shape: Shape, labelsPerPosition: Bool = false) {
