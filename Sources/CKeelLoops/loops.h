@@ -129,6 +129,7 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 #include "products.h"
 #include "depthwise.h"
 #include "depthwiseWeight.h"
+#include "whitening.h"
 
 const KeelLoops KEEL_TABLE = {
     .name = KEEL_NAME,
@@ -173,6 +174,8 @@ const KeelLoops KEEL_TABLE = {
     .copyRows = copyRows,
     .depthwise = depthwise,
     .depthwiseWeight = depthwiseWeight,
+    .centerRows = centerRows,
+    .comoments = comoments,
     .poolMaximum = poolMaximum,
     .poolMaximumIndices = poolMaximumIndices,
     .poolAverage = poolAverage,

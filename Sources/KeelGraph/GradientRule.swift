@@ -42,6 +42,10 @@ internal struct GradientRule {
       return try builder.append(
         .mixedMomentsGradient(mixture), [dy] + x, label: node.label
       ).map(Optional.some)
+    case .comoments(let blocks): return try comoments(blocks, dy, in: &builder)
+    case .whitening(let rule, let blocks):
+      return try whitening(rule, blocks, dy, in: &builder)
+    case .blockMap(let map): return try blockMap(map, dy, in: &builder)
     case .activation(let activation):
       let value = activation.gradientOperand == .input ? x[0] : node.outputs[0]
       return [try one(.activationGradient(activation), [dy, value], in: &builder)]
@@ -94,6 +98,7 @@ internal struct GradientRule {
     case .normalization, .convolutionWithMoments, .linearInputGradient, .linearWeightGradient,
       .normalizationGradient,
       .runningStatistics, .momentsGradient, .mixedMomentsGradient,
+      .comomentsGradient, .whiteningGradient, .blockMapGradient, .runningComoments, .movingAverage,
       .activationGradient, .poolingGradient, .softmaxGradient, .logSoftmaxGradient, .lossGradient,
       .arithmeticGradient, .extremeGradient, .parametricReLUGradient:
       throw missing("an operation that has a gradient")

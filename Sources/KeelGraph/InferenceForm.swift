@@ -46,6 +46,14 @@ internal struct InferenceForm {
     keepState()
     for (i, node) in graph.nodes.enumerated() {
       switch node.primitive {
+      case .runningComoments(_, let hasCovariance):
+        replaceComoments(of: node, hasCovariance: hasCovariance, at: i)
+      case .movingAverage: replace(node.inputs[0], by: weight(behind: node.inputs[1]))
+      default: break
+      }
+    }
+    for (i, node) in graph.nodes.enumerated() {
+      switch node.primitive {
       case .normalization(let normalization): try replaceStatistics(of: normalization, at: i)
       case .mixedMoments: replaceOperands(at: i)
       default: break
@@ -65,6 +73,63 @@ internal struct InferenceForm {
     editor.outputs = editor.outputs.map {
       .init(name: $0.name, value: weights[$0.value] ?? $0.value)
     }
+  }
+
+  /// The weight that an average starts from, several nodes before where several update it.
+  private func weight(behind value: ValueID) -> ValueID {
+    var value = value
+    while let i = producers[value] {
+      let node = graph.nodes[i]
+      switch node.primitive {
+      case .movingAverage: value = node.inputs[1]
+      case .runningComoments: value = node.inputs[1 + node.outputs.firstIndex(of: value)!]
+      default: return value
+      }
+    }
+    return value
+  }
+
+  /// Has everything that takes a value take another one, but for what makes averages of it.
+  private mutating func replace(_ value: ValueID, by other: ValueID) {
+    for i in editor.nodes.indices {
+      guard let node = editor.nodes[i] else { continue }
+      switch node.primitive {
+      case .movingAverage, .runningComoments: continue
+      default: editor.nodes[i]!.inputs = node.inputs.map { $0 == value ? other : $0 }
+      }
+    }
+    editor.outputs = editor.outputs.map {
+      .init(name: $0.name, value: $0.value == value ? other : $0.value)
+    }
+  }
+
+  /// Puts running means and covariances, as co-moments, in the place of a batch's. Without a covariance the
+  /// products are 0: the matrix made from them is an average, too.
+  private mutating func replaceComoments(of node: Node, hasCovariance: Bool, at i: Int) {
+    let mean = weight(behind: node.inputs[1])
+    let channels = editor.type(of: mean).extents[0]
+    let rows = editor.type(of: node.inputs[0]).extents[0].fixedValue!
+    let size = (rows - ComomentsLayout.products) / 2
+    func append(_ primitive: Primitive, _ inputs: [ValueID], _ rows: Int) -> ValueID {
+      let output = editor.addValue(ValueType([.fixed(rows), channels]))
+      editor.nodes.append(
+        Node(primitive: primitive, inputs: inputs, outputs: [output], label: node.label))
+      return output
+    }
+    func constant(_ value: Float, _ rows: Int) -> ValueID {
+      append(.fill(value, [.fixed(rows), channels]), [], rows)
+    }
+    let count = ComomentsLayout.countOfGiven
+    let products =
+      hasCovariance
+      ? append(
+        .arithmetic(.multiply), [weight(behind: node.inputs[2]), constant(count, size)], size)
+      : constant(0, size)
+    let parts = [
+      constant(count, 1), append(.reshape([.fixed(1), channels]), [mean], 1), constant(0, 1),
+      products, constant(0, size),
+    ]
+    replace(node.inputs[0], by: append(.concatenation(axis: 0), parts, rows))
   }
 
   private mutating func replaceStatistics(of normalization: Normalization, at i: Int)

@@ -47,6 +47,29 @@ public enum Primitive: Hashable, Sendable {
   /// (moments, mean, variance, t) → (mean′, variance′, t′).
   case runningStatistics(RunningAverage)
 
+  /// x → the co-moments of blocks of channels, in the layout of `ComomentsLayout`.
+  case comoments(ChannelBlocks)
+  /// (dCo-moments, x, co-moments, residual?) → dx, with the residual added: dx = residual + dMean/n +
+  /// Σⱼ (dSᵢⱼ + dSⱼᵢ)·(xⱼ − meanⱼ). Only the rounded rows of the gradient are read.
+  case comomentsGradient(ChannelBlocks, hasResidual: Bool)
+  /// Co-moments → (matrix, factor?): the matrix that whitens or colors each block, packed as `BlockMap` takes
+  /// it, and what its gradient starts from (`Whitening.hasFactor`): rows i of U by eigenvectors and a row of
+  /// eigenvalues, or L packed as the matrix and a row of the shrinkage that it took.
+  case whitening(Whitening, ChannelBlocks)
+  /// (dMatrix, co-moments, matrix, factor?) → dCo-moments.
+  case whiteningGradient(Whitening, ChannelBlocks)
+  /// (x, centre?, matrix, shift?) → y: each block of channels through its matrix.
+  case blockMap(BlockMap)
+  /// (dy, x, centre?, matrix) → (dx, dCentre?, dMatrix, dShift?); both rows of dCentre are the gradient of
+  /// their sum.
+  case blockMapGradient(BlockMap)
+  /// (co-moments of all rows, mean, covariance?) → (mean′, covariance′?): running statistics after a batch,
+  /// of its mean and its unbiased covariance S/(n − 1), packed as a matrix; the momentum is the weight of the
+  /// new values.
+  case runningComoments(momentum: Float, hasCovariance: Bool)
+  /// (value, average) → average′ = (1 − m)·average + m·value.
+  case movingAverage(momentum: Float)
+
   /// x → f(x).
   case activation(Activation)
   /// (dy, v) → dx = dy·f′, with v the forward result y or the argument x: what the activation's
@@ -146,6 +169,14 @@ extension Primitive {
     case .mixedMoments(let mixture): "\(mixture.kind.rawValue) moments"
     case .mixedMomentsGradient(let mixture): "\(mixture.kind.rawValue) moments gradient"
     case .runningStatistics: "running statistics"
+    case .comoments: "co-moments"
+    case .comomentsGradient: "co-moments gradient"
+    case .whitening(let rule, _): rule.name
+    case .whiteningGradient(let rule, _): "\(rule.name) gradient"
+    case .blockMap: "block map"
+    case .blockMapGradient: "block map gradient"
+    case .runningComoments: "running co-moments"
+    case .movingAverage: "moving average"
     case .activation(let activation): activation.name
     case .activationGradient(let activation): "\(activation.name) gradient"
     case .pooling(let geometry): geometry.kind.name
@@ -217,6 +248,9 @@ extension Primitive {
     case .normalizationGradient(let n): NormalizationGradientOperands(n).resultCount
     case .mixedMomentsGradient(let mixture): mixture.operandCount
     case .runningStatistics(.cumulative): 3
+    case .whitening(let rule, _): rule.hasFactor ? 2 : 1
+    case .blockMapGradient(let map): map.operandCount
+    case .runningComoments(_, let hasCovariance): hasCovariance ? 2 : 1
     case .runningStatistics, .parametricReLUGradient, .maxPoolingWithIndices: 2
     case .lossGradient(let loss): loss.gradientCount
     default: 1

@@ -37,6 +37,16 @@ internal struct NodeEvaluation {
     case .mixedMoments(let mixture): return mixedMoments(mixture)
     case .mixedMomentsGradient(let mixture): return mixedMomentsGradient(mixture)
     case .runningStatistics(let average): return try runningStatistics(average)
+    case .comoments(let blocks): return try comoments(blocks)
+    case .comomentsGradient(let blocks, let hasResidual):
+      return try comomentsGradient(blocks, hasResidual: hasResidual)
+    case .whitening(let rule, let blocks): return try whitening(rule, blocks)
+    case .whiteningGradient(let rule, let blocks): return try whiteningGradient(rule, blocks)
+    case .blockMap(let map): return try blockMap(map)
+    case .blockMapGradient(let map): return try blockMapGradient(map)
+    case .runningComoments(let momentum, let hasCovariance):
+      return try runningComoments(momentum, hasCovariance: hasCovariance)
+    case .movingAverage(let momentum): return movingAverage(momentum)
     case .activation(let activation):
       return [.real(ElementwiseReference.activated(real(0), activation))]
     case .activationGradient(let activation):

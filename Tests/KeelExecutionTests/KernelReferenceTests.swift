@@ -63,7 +63,12 @@ import Testing
     try expectKernelsAgree(test, seed: 14)
   }
 
-  @Test(arguments: NormalizationGraphs.compositions)
+  @Test(arguments: PrimitiveCase.blockMaps + KernelCases.blockMaps)
+  func blockMaps(_ test: PrimitiveCase) throws {
+    try expectKernelsAgree(test, seed: 29)
+  }
+
+  @Test(arguments: NormalizationGraphs.compositions + WhiteningGraphs.compositions)
   func compositionsOfNormalizations(_ test: NormalizationGraphs.Composition) throws {
     let graph = try test.graph(seed: 24).contracted("y", seed: 24)
       .differentiated(contractedName, withRespectTo: .named(test.names))

@@ -38,6 +38,14 @@ import Testing
   @Test(arguments: PrimitiveCase.mixtures.filter { !$0.differentiableNames.isEmpty })
   func mixture(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 21) }
 
+  @Test(arguments: PrimitiveCase.blockMaps)
+  func blockMap(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 27) }
+
+  @Test(arguments: WhiteningGraphs.compositions)
+  func whitening(_ test: NormalizationGraphs.Composition) throws {
+    try expectGradients(in: test.graph(seed: 28), withRespectTo: test.names, seed: 28)
+  }
+
   @Test(arguments: PrimitiveCase.selections)
   func selection(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 22) }
 

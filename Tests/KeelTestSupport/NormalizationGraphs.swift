@@ -11,7 +11,8 @@ public enum NormalizationGraphs {
     public let names: [String]
     private let make: @Sendable (UInt64) throws(KeelError) -> Graph
 
-    init(
+    /// Makes a composition from what builds its graph.
+    public init(
       _ description: String, _ names: [String] = ["x"],
       _ make: @escaping @Sendable (UInt64) throws(KeelError) -> Graph
     ) {

@@ -324,6 +324,15 @@ typedef struct KeelLoops {
   /* dWeight[t, c] += Σ_p dy[p, c]·source[window t of p, c] for `count` positions; dy points at position first */
   void (*depthwiseWeight)(float *dWeight, const float *source, const float *dy,
                           const KeelWindow *window, long first, long count, int fetch);
+  /* to[r, c] = (x[r·stride + c] − high[c]) − low[c], or x where high is null; the rows of `to` are padded
+     with zeros to whole vectors. */
+  void (*centerRows)(float *to, const float *x, long rows, long stride, long channels,
+                     const float *high, const float *low);
+  /* With z = x − pivot in double: sums[c] += Σ_r z[r, c], products[i·order + j] += Σ_r z[r, i]·z[r, j] for
+     j ≤ i at least, where the order is the channels padded to whole vectors of floats. `panel` has room for
+     64 rows of the order. */
+  void (*comoments)(double *products, double *sums, const float *x, long rows, long stride,
+                    long channels, const float *pivot, double *panel);
   /* Pooling: y[p, c] for `count` positions from `first` on, counted over the images of x; y points at
      position first. The largest of the window; NaN wins. */
   void (*poolMaximum)(float *y, const float *x, const KeelPool *pool, long first, long count);

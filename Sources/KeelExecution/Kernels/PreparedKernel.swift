@@ -130,6 +130,19 @@ package struct KernelRequest {
       return MixedMomentsGradientStep(kernel: mixtureKernel(mixture, from: 1), mixture: mixture)
     case .runningStatistics(let average):
       return RunningStatisticsStep(cells: inputs[1].elementCount, average: average)
+    case .comoments(let blocks): return ComomentsStep(self, blocks)
+    case .comomentsGradient(let blocks, let hasResidual):
+      return ComomentsGradientStep(self, blocks, hasResidual: hasResidual)
+    case .whitening(let rule, let blocks): return WhiteningStep(self, rule, blocks)
+    case .whiteningGradient(let rule, let blocks): return WhiteningGradientStep(self, rule, blocks)
+    case .blockMap(let map): return BlockMapStep(self, map)
+    case .blockMapGradient(let map): return BlockMapGradientStep(self, map)
+    case .runningComoments(let momentum, let hasCovariance):
+      return RunningComomentsStep(
+        channels: inputs[1].elementCount, size: hasCovariance ? inputs[2][0] : nil,
+        momentum: momentum, place: node.label)
+    case .movingAverage(let momentum):
+      return MovingAverageStep(count: inputs[0].elementCount, momentum: momentum)
     case .activation(let activation):
       return ActivationStep(activation: activation, count: inputs[0].elementCount)
     case .activationGradient(let activation):
