@@ -2,9 +2,9 @@ import Foundation
 import KeelTensor
 
 /// A square matrix of Doubles, row by row: what the reference of whitening reckons with.
-internal struct SquareMatrix {
-  let order: Int
-  var elements: [Double]
+package struct SquareMatrix {
+  package let order: Int
+  package var elements: [Double]
 
   init(_ order: Int, _ elements: [Double]) {
     self.order = order
@@ -16,7 +16,7 @@ internal struct SquareMatrix {
     elements = (0..<order * order).map { element($0 / order, $0 % order) }
   }
 
-  static func identity(_ order: Int) -> SquareMatrix {
+  package static func identity(_ order: Int) -> SquareMatrix {
     SquareMatrix(order) { $0 == $1 ? 1 : 0 }
   }
 
@@ -25,32 +25,32 @@ internal struct SquareMatrix {
     set { elements[i * order + j] = newValue }
   }
 
-  var transposed: SquareMatrix { SquareMatrix(order) { self[$1, $0] } }
-  var symmetric: SquareMatrix { SquareMatrix(order) { (self[$0, $1] + self[$1, $0]) / 2 } }
-  var trace: Double { (0..<order).reduce(0) { $0 + self[$1, $1] } }
+  package var transposed: SquareMatrix { SquareMatrix(order) { self[$1, $0] } }
+  package var symmetric: SquareMatrix { SquareMatrix(order) { (self[$0, $1] + self[$1, $0]) / 2 } }
+  package var trace: Double { (0..<order).reduce(0) { $0 + self[$1, $1] } }
   /// The lower triangle, the diagonal by a factor.
-  func lower(diagonal: Double = 1) -> SquareMatrix {
+  package func lower(diagonal: Double = 1) -> SquareMatrix {
     SquareMatrix(order) { $0 > $1 ? self[$0, $1] : $0 == $1 ? diagonal * self[$0, $1] : 0 }
   }
   /// Σ aᵢⱼ·bᵢⱼ.
-  func dot(_ other: SquareMatrix) -> Double {
+  package func dot(_ other: SquareMatrix) -> Double {
     zip(elements, other.elements).reduce(0) { $0 + $1.0 * $1.1 }
   }
 
-  static func * (a: SquareMatrix, b: SquareMatrix) -> SquareMatrix {
+  package static func * (a: SquareMatrix, b: SquareMatrix) -> SquareMatrix {
     SquareMatrix(a.order) { i, j in (0..<a.order).reduce(0) { $0 + a[i, $1] * b[$1, j] } }
   }
-  static func * (factor: Double, a: SquareMatrix) -> SquareMatrix {
+  package static func * (factor: Double, a: SquareMatrix) -> SquareMatrix {
     SquareMatrix(a.order, a.elements.map { factor * $0 })
   }
-  static func + (a: SquareMatrix, b: SquareMatrix) -> SquareMatrix {
+  package static func + (a: SquareMatrix, b: SquareMatrix) -> SquareMatrix {
     SquareMatrix(a.order, zip(a.elements, b.elements).map { $0 + $1 })
   }
-  static func - (a: SquareMatrix, b: SquareMatrix) -> SquareMatrix { a + -1 * b }
+  package static func - (a: SquareMatrix, b: SquareMatrix) -> SquareMatrix { a + -1 * b }
 
   /// Eigenvalues, rising, and the matrix whose columns are eigenvectors with their largest component
   /// positive: cyclic rotations of Jacobi, until what is off the diagonal is nothing beside it.
-  var eigen: (values: [Double], vectors: SquareMatrix) {
+  package var eigen: (values: [Double], vectors: SquareMatrix) {
     var a = symmetric
     var u = Self.identity(order)
     for _ in 0..<60 {
@@ -84,7 +84,7 @@ internal struct SquareMatrix {
   }
 
   /// L of L·Lᵀ, or nil where the matrix is not positive definite.
-  var cholesky: SquareMatrix? {
+  package var cholesky: SquareMatrix? {
     var l = SquareMatrix(order) { _, _ in 0 }
     for j in 0..<order {
       let rest = (0..<j).reduce(self[j, j]) { $0 - l[j, $1] * l[j, $1] }
@@ -98,7 +98,7 @@ internal struct SquareMatrix {
   }
 
   /// The inverse of a lower triangle.
-  var lowerInverse: SquareMatrix {
+  package var lowerInverse: SquareMatrix {
     var x = SquareMatrix(order) { _, _ in 0 }
     for j in 0..<order {
       for i in j..<order {

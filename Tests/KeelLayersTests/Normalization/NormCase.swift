@@ -80,9 +80,20 @@ func randomizeParameters(of model: Any, seed: UInt64) {
     switch name {
     case "batchCount", "u", "v": break
     case "rho": parameter.value = source.uniform(parameter.shape, from: 0.2, to: 0.8)
+    case "runningCovariance": parameter.value = covariances(parameter.shape)
     case let name where name.contains("ariance") && parameter.role == .state:
       parameter.value = source.uniform(parameter.shape, from: 0.5, to: 2)
     default: parameter.value = source.normal(parameter.shape, mean: 0.3, deviation: 0.7)
+    }
+  }
+}
+
+/// Positive definite matrices of blocks, packed.
+private func covariances(_ shape: Shape) -> Tensor {
+  Tensor(uninitialized: shape) { out in
+    for i in out.indices {
+      let (row, column) = (i / shape[1], i % shape[1] % shape[0])
+      out[i] = row == column ? 1.5 : 0.4 / Float(1 + row + column)
     }
   }
 }

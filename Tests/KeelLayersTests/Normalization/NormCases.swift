@@ -7,6 +7,7 @@ extension NormCase {
   /// Every named norm, with its options.
   static let all: [NormCase] =
     batch + subBatch + synchronized + samples + vectors + mixed + outside + spectral
+    + whitening
 
   static let image: Shape = [3, 2, 3, 4]
 
@@ -89,6 +90,34 @@ extension NormCase {
     NormCase("groups", GroupNorm(2, 4), image),
     NormCase("groups, without affine", GroupNorm(4, 4, affine: false), image),
     NormCase("groups of vectors", GroupNorm(2, 6), [3, 6]),
+  ]
+
+  static let whitening: [NormCase] = [
+    NormCase("decorrelated", DecorrelatedBatchNorm(4, blockSize: 2), image),
+    NormCase(
+      "decorrelated, PCA, a smaller block",
+      DecorrelatedBatchNorm(5, blockSize: 3, method: .pca, epsilon: 1e-3, momentum: 0.3), [9, 5]),
+    NormCase(
+      "decorrelated, average covariance",
+      DecorrelatedBatchNorm(4, average: .covariance, affine: false), image),
+    NormCase("IterNorm", IterNorm(4), image),
+    NormCase("IterNorm, plain, blocks", IterNorm(5, blockSize: 2, coupled: false), [3, 4, 5]),
+    NormCase("IterNorm, average covariance", IterNorm(4, steps: 9, average: .covariance), image),
+    NormCase("Cholesky", CholeskyWhitening(4, shrinkage: 0.1), image),
+    NormCase(
+      "Cholesky, average matrix, a smaller block",
+      CholeskyWhitening(5, blockSize: 3, epsilon: 1e-3, average: .matrix), [9, 5]),
+    NormCase("group whitening", GroupWhitening(2, 4), image),
+    NormCase("group whitening, ZCA", GroupWhitening(3, 6, steps: nil), [2, 5, 6]),
+    NormCase(
+      "whitening and coloring", WhiteningColoring(),
+      [.normal([2, 3, 3, 4]), .normal([2, 7, 1, 4], seed: 5)]
+    ) { $0($1[0], style: $1[1]) },
+    NormCase(
+      "whitening and coloring by blocks, blended",
+      WhiteningColoring(blockSize: 2, method: .cholesky, blend: 0.6, epsilon: 1e-3),
+      [.normal([2, 3, 3, 5]), .normal([2, 4, 4, 5], seed: 6)]
+    ) { $0($1[0], style: $1[1]) },
   ]
 
   static let vectors: [NormCase] =
