@@ -129,11 +129,13 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 #include "products.h"
 #include "depthwise.h"
 #include "depthwiseWeight.h"
+#include "jacobi.h"
 
 const KeelLoops KEEL_TABLE = {
     .name = KEEL_NAME,
     .width = KEEL_WIDTH,
     .panel = PANEL,
+    .lanes = EIGEN_LANES,
     .epilogue = epilogue,
     .add = add,
     .activate = activate,
@@ -200,4 +202,5 @@ const KeelLoops KEEL_TABLE = {
     .sumFloats = sumFloats,
     .targetLoss = targetLoss,
     .subtractTargets = subtractTargets,
+    .jacobi = jacobi,
 };
