@@ -3,7 +3,7 @@
 SWIFT ?= swift
 CONFIGURATION ?= release
 # One suite or more of Benchmarks/, and options for them: make bench SUITES=convolution OPTIONS=--quick
-SUITES ?= convolution memory normalization
+SUITES ?= convolution memory normalization whitening
 PEER_SUITES ?= convolution norms
 OPTIONS ?=
 # Which tests: make test FILTER=KeelTensorTests

@@ -17,6 +17,7 @@ let package = Package(
     .executable(name: "memory", targets: ["memory"]),
     .executable(name: "normalization", targets: ["normalization"]),
     .executable(name: "peer", targets: ["peer"]),
+    .executable(name: "whitening", targets: ["whitening"]),
   ],
   dependencies: [
     .package(name: "Keel", path: ".."),
@@ -57,6 +58,13 @@ let package = Package(
     .executableTarget(
       name: "peer",
       dependencies: ["BenchmarkHarness", .product(name: "Keel", package: "Keel")],
+      swiftSettings: settings),
+    .executableTarget(
+      name: "whitening",
+      dependencies: [
+        "BenchmarkHarness", .product(name: "Keel", package: "Keel"),
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
       swiftSettings: settings),
     .testTarget(
       name: "BenchmarkHarnessTests", dependencies: ["BenchmarkHarness", "CBenchmarkLoops"],

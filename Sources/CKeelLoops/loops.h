@@ -130,11 +130,13 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 #include "depthwise.h"
 #include "depthwiseWeight.h"
 #include "whitening.h"
+#include "jacobi.h"
 
 const KeelLoops KEEL_TABLE = {
     .name = KEEL_NAME,
     .width = KEEL_WIDTH,
     .panel = PANEL,
+    .lanes = EIGEN_LANES,
     .epilogue = epilogue,
     .add = add,
     .activate = activate,
@@ -203,4 +205,5 @@ const KeelLoops KEEL_TABLE = {
     .sumFloats = sumFloats,
     .targetLoss = targetLoss,
     .subtractTargets = subtractTargets,
+    .jacobi = jacobi,
 };

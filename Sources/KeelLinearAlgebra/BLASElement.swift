@@ -21,10 +21,11 @@ public protocol BLASElement: ArrayElement, BinaryFloatingPoint {
     _ side: Side, _ triangle: Triangle, _ transposeA: Bool, unitDiagonal: Bool, m: Int, n: Int,
     alpha: Self, a: UnsafePointer<Self>, lda: Int, b: UnsafeMutablePointer<Self>, ldb: Int)
 
-  /// `syevd` on pointers: reads the row-major triangle, leaves eigenvector j in row j; its `info`.
+  /// `syevd` on pointers: reads the row-major triangle, leaves eigenvector j in row j; its `info`. The
+  /// workspace has as many elements as an `EigenWorkspace` of order n.
   static func unsafeSYEVD(
     _ triangle: Triangle, n: Int, a: UnsafeMutablePointer<Self>, lda: Int,
-    values: UnsafeMutablePointer<Self>, workspace: inout EigenWorkspace<Self>
+    values: UnsafeMutablePointer<Self>, workspace: UnsafeMutablePointer<Self>
   ) -> Int
 
   /// `potrf` on pointers, row-major; its `info`.

@@ -5,19 +5,31 @@ public import KeelTensor
 public struct EigenWorkspace<Element: BLASElement>: Sendable {
   /// The largest order that it serves.
   public let order: Int
-  fileprivate var elements: [Element]
-  fileprivate var integers: [keel_lapack_int]
+  @usableFromInline internal var elements: [Element]
 
   /// Makes scratch memory for matrices up to an order.
-  ///
-  /// `syevd` asks for 1 + 6n + 2n² elements; the back-transformation of the eigenvectors
-  /// (`ormtr`) works in blocks of 32 columns only if it finds 32n + 64·65 more.
   public init(order: Int) {
     precondition(order >= 0, "order: expected at least 0, found \(order)")
     self.order = order
-    elements = Array(repeating: 0, count: 1 + 38 * order + 2 * order * order + 64 * 65)
-    integers = Array(repeating: 0, count: 3 + 5 * order)
+    elements = Array(repeating: 0, count: Self.elementCount(order: order))
   }
+
+  /// The elements of the scratch memory of `unsafeSYEVD`: its own, then those that hold its integers.
+  package static func elementCount(order: Int) -> Int {
+    let bytes = integerCount(order: order) * MemoryLayout<keel_lapack_int>.stride
+    let stride = MemoryLayout<Element>.stride
+    return ownCount(order: order) + (bytes + stride - 1) / stride
+  }
+
+  /// `syevd` asks for 1 + 6n + 2n² elements; the back-transformation of the eigenvectors (`ormtr`) works in
+  /// blocks of 32 columns only if it finds 32n + 64·65 more. An even number, so that integers of 8 bytes
+  /// may follow floats.
+  fileprivate static func ownCount(order: Int) -> Int {
+    (2 + 38 * order + 2 * order * order + 64 * 65) & ~1
+  }
+
+  /// The integers that `syevd` asks for.
+  fileprivate static func integerCount(order: Int) -> Int { 3 + 5 * order }
 }
 
 /// Decomposes a symmetric matrix into eigenvalues and orthonormal eigenvectors, in place.
@@ -25,8 +37,8 @@ public struct EigenWorkspace<Element: BLASElement>: Sendable {
 ///     A = Σⱼ values[j]·vⱼ·vⱼᵀ,   vⱼ = (a[j·lda + i]) over i
 ///
 /// `a` holds one triangle of A, row-major of order n; the other triangle is not read. On return row j
-/// of `a` is the eigenvector vⱼ of `values[j]`, and the values ascend. Nothing is promised on an
-/// eigenvector's sign, nor on the basis of the space of a repeated eigenvalue.
+/// of `a` is the eigenvector vⱼ of `values[j]`, and the values ascend. An eigenvector's largest component,
+/// the first of equals, is positive; nothing is promised on the basis of the space of a repeated eigenvalue.
 ///
 /// The residual is a few units of rounding times the norm of A: take Double for covariances, which
 /// was measured as fast as Float up to 128 channels. Calls `LAPACKE_dsyevd_work` or
@@ -51,14 +63,29 @@ public func symmetricEigen<Element: BLASElement>(
       let (a, values) = (a.baseAddress!, values.baseAddress!)
       try checkFinite("symmetric eigendecomposition", triangle, n: n, a: a, lda: lda)
       let info = Element.unsafeSYEVD(
-        triangle, n: n, a: a, lda: lda, values: values, workspace: &workspace)
+        triangle, n: n, a: a, lda: lda, values: values, workspace: &workspace.elements)
       precondition(info >= 0, "syevd: argument \(-info) is not valid")
       guard info == 0 else {
         throw KeelError(
           .numerical, at: "symmetric eigendecomposition", expected: "convergence at order \(n)",
           found: "failure \(info) of the iteration")
       }
+      orientRows(n: n, a: a, lda: lda)
     }
+  }
+}
+
+/// Turns the rows of a square matrix so that the largest component of each, the first of equals, is positive.
+@inlinable
+package func orientRows<Element: BLASElement>(
+  n: Int, a: UnsafeMutablePointer<Element>, lda: Int
+) {
+  for row in 0..<n {
+    let row = a + row * lda
+    var largest: Element = 0
+    for column in 0..<n where abs(row[column]) > abs(largest) { largest = row[column] }
+    guard largest < 0 else { continue }
+    for column in 0..<n { row[column] = -row[column] }
   }
 }
 
@@ -66,16 +93,19 @@ extension Float {
   /// `LAPACKE_ssyevd_work`, column-major.
   public static func unsafeSYEVD(
     _ triangle: Triangle, n: Int, a: UnsafeMutablePointer<Float>, lda: Int,
-    values: UnsafeMutablePointer<Float>, workspace: inout EigenWorkspace<Float>
+    values: UnsafeMutablePointer<Float>, workspace: UnsafeMutablePointer<Float>
   ) -> Int {
     BLASThreads.claim()
-    let elementCount: keel_lapack_int = narrowed(workspace.elements.count, "workspace elements")
-    let integerCount: keel_lapack_int = narrowed(workspace.integers.count, "workspace integers")
+    let count = EigenWorkspace<Float>.ownCount(order: n)
+    let integerCount = EigenWorkspace<Float>.integerCount(order: n)
+    // The workspace is that of `elementCount`: room for the integers follows the elements.
+    let integers = UnsafeMutableRawPointer(workspace + count).bindMemory(
+      to: keel_lapack_int.self, capacity: integerCount)
     return Int(
       LAPACKE_ssyevd_work(
         LAPACK_COL_MAJOR, CChar(bitPattern: UInt8(ascii: "V")), triangle.columnMajorLetter,
-        narrowed(n, "n"), a, narrowed(lda, "lda"), values, &workspace.elements, elementCount,
-        &workspace.integers, integerCount))
+        narrowed(n, "n"), a, narrowed(lda, "lda"), values, workspace,
+        narrowed(count, "workspace elements"), integers, narrowed(integerCount, "integers")))
   }
 }
 
@@ -83,15 +113,18 @@ extension Double {
   /// `LAPACKE_dsyevd_work`, column-major.
   public static func unsafeSYEVD(
     _ triangle: Triangle, n: Int, a: UnsafeMutablePointer<Double>, lda: Int,
-    values: UnsafeMutablePointer<Double>, workspace: inout EigenWorkspace<Double>
+    values: UnsafeMutablePointer<Double>, workspace: UnsafeMutablePointer<Double>
   ) -> Int {
     BLASThreads.claim()
-    let elementCount: keel_lapack_int = narrowed(workspace.elements.count, "workspace elements")
-    let integerCount: keel_lapack_int = narrowed(workspace.integers.count, "workspace integers")
+    let count = EigenWorkspace<Double>.ownCount(order: n)
+    let integerCount = EigenWorkspace<Double>.integerCount(order: n)
+    // The workspace is that of `elementCount`: room for the integers follows the elements.
+    let integers = UnsafeMutableRawPointer(workspace + count).bindMemory(
+      to: keel_lapack_int.self, capacity: integerCount)
     return Int(
       LAPACKE_dsyevd_work(
         LAPACK_COL_MAJOR, CChar(bitPattern: UInt8(ascii: "V")), triangle.columnMajorLetter,
-        narrowed(n, "n"), a, narrowed(lda, "lda"), values, &workspace.elements, elementCount,
-        &workspace.integers, integerCount))
+        narrowed(n, "n"), a, narrowed(lda, "lda"), values, workspace,
+        narrowed(count, "workspace elements"), integers, narrowed(integerCount, "integers")))
   }
 }

@@ -44,5 +44,6 @@ void testArithmeticLoops(void);
 void testReductions(void);
 void testLosses(void);
 void testRowsOfWindows(void);
+void testEigenvalues(void);
 
 #endif

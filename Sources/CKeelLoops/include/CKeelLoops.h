@@ -184,6 +184,7 @@ typedef struct KeelLoops {
   const char *name;
   long width; /* floats of a vector */
   long panel; /* the most vectors of a panel: of the columns that one call of windowProduct makes */
+  long lanes; /* the most matrices of one call of jacobi */
 
   /* y[r, c] = act(y[r, c] + bias[c] + residual[r, c]); bias and residual may be null; rows of y and
      residual lie `stride` floats apart. */
@@ -416,6 +417,14 @@ typedef struct KeelLoops {
   /* dx −= scale[r]·t′ */
   void (*subtractTargets)(float *dx, const float *targets, const float *w, float keep, float spread,
                           const float *scale, long rows, long columns);
+
+  /* Eigenvalues, ascending, and orthonormal eigenvectors of `count` symmetric matrices of one order, at most
+     `lanes` of them, each by itself whatever runs beside it: values[m, k] with vectors[m, k, ...], whose
+     largest component, the first of equals, is positive. Reads lower triangles of finite numbers, row by
+     row. Scratch: (2·order + 1)·order·lanes doubles, aligned to 64 bytes. The bits of matrices that have not
+     converged are set in the result. */
+  long (*jacobi)(double *values, double *vectors, const double *matrices, long order, long count,
+                 double *scratch);
 } KeelLoops;
 
 /* The instruction sets, lowest first. On arm64 the baseline is NEON. */

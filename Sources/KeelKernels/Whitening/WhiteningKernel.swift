@@ -6,23 +6,54 @@ package import KeelTensor
 /// Everything in Double, rounded once. Blocks run side by side, each with one BLAS thread.
 package struct WhiteningKernel: Sendable {
   private let at: WhiteningTables
+  /// The eigendecompositions of blocks of d channels, and of smaller last ones.
+  private let whole: EigenBatch
+  private let last: EigenBatch
 
   /// Prepares for a table of co-moments of this shape.
   package init(_ rule: Whitening, _ blocks: ChannelBlocks, table: Shape, place: String) {
-    at = WhiteningTables(rule, blocks, table: table, place: place)
+    let at = WhiteningTables(rule, blocks, table: table, place: place)
+    self.init(
+      at, whole: EigenBatch(order: blocks.size, count: at.cells * at.wholeCount),
+      last: EigenBatch(order: at.restSize, count: at.restSize > 0 ? at.cells : 0))
+  }
+
+  /// Prepares with another function in the place of LAPACK's, for blocks that are not smaller.
+  package init(
+    _ rule: Whitening, _ blocks: ChannelBlocks, table: Shape, place: String,
+    syevd: @escaping EigenBatch.Syevd
+  ) {
+    let at = WhiteningTables(rule, blocks, table: table, place: place)
+    self.init(
+      at,
+      whole: EigenBatch(
+        order: blocks.size, count: at.cells * at.wholeCount, method: .lapack, syevd: syevd),
+      last: EigenBatch(order: at.restSize, count: at.restSize > 0 ? at.cells : 0))
+  }
+
+  private init(_ at: WhiteningTables, whole: EigenBatch, last: EigenBatch) {
+    self.at = at
+    self.whole = whole
+    self.last = last
   }
 
   private var matrixCount: Int { at.blocks.size * at.blocks.size }
-  private var workerCount: Int { 5 * matrixCount + 2 * at.blocks.size }
+  private var workerCount: Int { 4 * matrixCount }
+  private func eigenCount(_ parallelism: Parallelism) -> Int {
+    guard at.rule.usesEigenvalues else { return 0 }
+    return max(whole.workspaceCount(parallelism), last.workspaceCount(parallelism))
+  }
 
-  /// The floats of scratch memory.
+  /// The floats of scratch memory: for each block its matrix, eigenvalues and outcome, and what workers need.
   package func scratchCount(_ parallelism: Parallelism) -> Int {
-    2 * (parallelism.threadCount * workerCount + at.taskCount)
+    2
+      * (at.taskCount * (matrixCount + at.blocks.size + 1)
+        + parallelism.threadCount * workerCount + eigenCount(parallelism))
   }
 
   /// What became of a block.
   private enum Outcome: Double {
-    case done, notFinite, tooFewRows, notPositive, notConverged
+    case done, notFinite, tooFewRows, notPositive
   }
 
   /// - Parameters:
@@ -34,13 +65,67 @@ package struct WhiteningKernel: Sendable {
     factor: UnsafeMutablePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
     parallelism: Parallelism
   ) throws(KeelError) {
-    let memory = UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: Double.self)
-    let outcomes = memory + parallelism.threadCount * workerCount
-    parallelism.forEach(at.taskCount, work: at.taskCount * 20 * matrixCount * at.blocks.size) {
-      task, worker in
-      let own = memory + worker * workerCount
-      outcomes[task] = run(task, table, matrix, factor, own).rawValue
+    let matrices = UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: Double.self)
+    let values = matrices + at.taskCount * matrixCount
+    let outcomes = values + at.taskCount * at.blocks.size
+    let workers = outcomes + at.taskCount
+    let work = at.taskCount * matrixCount * at.blocks.size
+    parallelism.forEach(at.taskCount, work: 16 * at.taskCount * matrixCount) { task, _ in
+      outcomes[task] = prepare(task, table, matrices + place(task)).rawValue
     }
+    try check(outcomes, table)
+    if at.rule.usesEigenvalues {
+      try decompose(
+        matrices, values, workers + parallelism.threadCount * workerCount, parallelism)
+    }
+    parallelism.forEach(at.taskCount, work: 8 * work) { task, worker in
+      let own = workers + worker * workerCount
+      let sigma = matrices + place(task)
+      let d = at.block(task).channels.count
+      let outcome: Outcome
+      switch at.rule.method {
+      case .pca, .zca:
+        let values = values + place(task) / at.blocks.size
+        outcome = byEigenvalues(task, d, sigma, values, own, matrix, factor!)
+      case .cholesky: outcome = byTriangles(task, d, table, sigma, own, matrix, factor!)
+      case .newtonSchulz(let steps, let coupled):
+        outcome = byNewtonSchulz(task, d, sigma, own, steps, coupled, matrix)
+      }
+      outcomes[task] = outcome.rawValue
+    }
+    try check(outcomes, table)
+  }
+
+  /// The matrix of a block among all: those of whole blocks one after another, then the smaller ones.
+  private func place(_ task: Int) -> Int {
+    let (cell, block) = task.quotientAndRemainder(dividingBy: at.blockCount)
+    if block < at.wholeCount { return (cell * at.wholeCount + block) * matrixCount }
+    return at.cells * at.wholeCount * matrixCount + cell * at.restSize * at.restSize
+  }
+
+  private func decompose(
+    _ matrices: UnsafeMutablePointer<Double>, _ values: UnsafeMutablePointer<Double>,
+    _ workspace: UnsafeMutablePointer<Double>, _ parallelism: Parallelism
+  ) throws(KeelError) {
+    var (first, firstValue) = (0, 0)
+    for batch in [whole, last] {
+      do throws(KeelError) {
+        try batch.run(
+          matrices: matrices + first, values: values + firstValue, vectors: matrices + first,
+          workspace: workspace, parallelism: parallelism)
+      } catch {
+        throw KeelError(
+          error.kind, at: "\(at.place), \(error.place)", expected: error.expected,
+          found: error.found)
+      }
+      first += batch.count * batch.order * batch.order
+      firstValue += batch.count * batch.order
+    }
+  }
+
+  private func check(
+    _ outcomes: UnsafePointer<Double>, _ table: UnsafePointer<Float>
+  ) throws(KeelError) {
     for task in 0..<at.taskCount {
       let size = at.block(task).channels.count
       switch Outcome(rawValue: outcomes[task])! {
@@ -53,69 +138,49 @@ package struct WhiteningKernel: Sendable {
           "\(Int(table[ComomentsLayout.count * at.step + at.offset(task)]))")
       case .notPositive:
         throw at.failure(task, "a positive definite covariance, or an ε", "one that is not")
-      case .notConverged: throw at.failure(task, "eigenvalues that converge", "others")
       }
     }
   }
 
-  private func run(
-    _ task: Int, _ table: UnsafePointer<Float>, _ matrix: UnsafeMutablePointer<Float>,
-    _ factor: UnsafeMutablePointer<Float>?, _ memory: UnsafeMutablePointer<Double>
+  private func prepare(
+    _ task: Int, _ table: UnsafePointer<Float>, _ sigma: UnsafeMutablePointer<Double>
   ) -> Outcome {
     let d = at.block(task).channels.count
-    let rule = at.rule
-    let sigma = memory
-    let n = at.covariance(table, task, shrinkage: Double(rule.shrinkage), into: sigma)
+    let n = at.covariance(table, task, shrinkage: Double(at.rule.shrinkage), into: sigma)
     for i in 0..<d * d where !sigma[i].isFinite { return .notFinite }
-    guard n > Double(d) || rule.toleratesDeficiency else { return .tooFewRows }
-    switch rule.method {
-    case .pca, .zca: return byEigenvalues(task, d, sigma, matrix, factor!)
-    case .cholesky: return byTriangles(task, d, table, sigma, matrix, factor!)
-    case .newtonSchulz(let steps, let coupled):
-      return byNewtonSchulz(task, d, sigma, steps, coupled, matrix)
-    }
+    return n > Double(d) || at.rule.toleratesDeficiency ? .done : .tooFewRows
   }
 
+  /// - Parameter v: the eigenvectors as rows.
   private func byEigenvalues(
-    _ task: Int, _ d: Int, _ sigma: UnsafeMutablePointer<Double>,
-    _ matrix: UnsafeMutablePointer<Float>, _ factor: UnsafeMutablePointer<Float>
+    _ task: Int, _ d: Int, _ v: UnsafeMutablePointer<Double>, _ values: UnsafePointer<Double>,
+    _ memory: UnsafeMutablePointer<Double>, _ matrix: UnsafeMutablePointer<Float>,
+    _ factor: UnsafeMutablePointer<Float>
   ) -> Outcome {
     let (rule, products) = (at.rule, SquareProducts(order: d))
-    let (scaled, result) = (sigma + matrixCount, sigma + 2 * matrixCount)
-    let values = sigma + 5 * matrixCount
-    var workspace = EigenWorkspace<Double>(order: d)
-    guard
-      Double.unsafeSYEVD(.lower, n: d, a: sigma, lda: d, values: values, workspace: &workspace) == 0
-    else { return .notConverged }
-    // Row k is now the eigenvector of value k.
+    let (scaled, result) = (memory, memory + matrixCount)
     let largest = values[d - 1]
     for k in 0..<d {
-      let v = sigma + k * d
-      var top = 0
-      for i in 1..<max(d, 1) where abs(v[i]) > abs(v[top]) { top = i }
       let root = rule.root(values[k], largest: largest)
       guard root.isFinite else { return .notPositive }
-      let sign: Double = v[top] < 0 ? -1 : 1
-      for i in 0..<d {
-        v[i] *= sign
-        scaled[k * d + i] = root * v[i]
-      }
+      for i in 0..<d { scaled[k * d + i] = root * v[k * d + i] }
     }
     switch (rule.method, rule.direction) {
-    case (.zca, _): products.multiply(sigma, scaled, transposing: .first, into: result)
+    case (.zca, _): products.multiply(v, scaled, transposing: .first, into: result)
     case (_, .whitening): result.update(from: scaled, count: d * d)
     case (_, .coloring):
       for i in 0..<d { for k in 0..<d { result[i * d + k] = scaled[k * d + i] } }
     }
     at.write(result, task, into: matrix)
-    at.write(sigma, task, into: factor)
+    at.write(v, task, into: factor)
     at.writeRow(at.blocks.size, task, into: factor) { values[$0] }
     return .done
   }
 
   private func byTriangles(
     _ task: Int, _ d: Int, _ table: UnsafePointer<Float>, _ sigma: UnsafeMutablePointer<Double>,
-    _ matrix: UnsafeMutablePointer<Float>, _ factor: UnsafeMutablePointer<Float>
+    _ memory: UnsafeMutablePointer<Double>, _ matrix: UnsafeMutablePointer<Float>,
+    _ factor: UnsafeMutablePointer<Float>
   ) -> Outcome {
     let (rule, products) = (at.rule, SquareProducts(order: d))
     var shrinkage = Double(rule.shrinkage)
@@ -129,7 +194,7 @@ package struct WhiteningKernel: Sendable {
     products.makeLower(sigma)
     var result = sigma
     if rule.direction == .whitening {
-      result = sigma + matrixCount
+      result = memory
       products.setIdentity(result)
       products.solve(sigma, into: result)
     }
@@ -141,14 +206,15 @@ package struct WhiteningKernel: Sendable {
 
   /// The plain iteration, or the coupled one, on Σ/tr Σ.
   private func byNewtonSchulz(
-    _ task: Int, _ d: Int, _ sigma: UnsafeMutablePointer<Double>, _ steps: Int, _ coupled: Bool,
+    _ task: Int, _ d: Int, _ sigma: UnsafeMutablePointer<Double>,
+    _ scratch: UnsafeMutablePointer<Double>, _ steps: Int, _ coupled: Bool,
     _ matrix: UnsafeMutablePointer<Float>
   ) -> Outcome {
     let products = SquareProducts(order: d)
     let trace = products.trace(sigma)
     guard trace > 0 else { return .notPositive }
     for i in 0..<d * d { sigma[i] /= trace }
-    var memory = (1...4).map { sigma + $0 * matrixCount }
+    var memory = (0..<4).map { scratch + $0 * matrixCount }
     products.setIdentity(memory[0])
     for _ in 0..<steps {
       if coupled {

@@ -9,6 +9,9 @@ internal struct WhiteningTables: Sendable {
   let blockCount: Int
   let place: String
 
+  /// The blocks of d channels, and the channels of a smaller one behind them.
+  var wholeCount: Int { channels / blocks.size }
+  var restSize: Int { channels % blocks.size }
   var step: Int { cells * channels }
   var taskCount: Int { cells * blockCount }
 

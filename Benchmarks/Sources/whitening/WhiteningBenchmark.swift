@@ -1,0 +1,64 @@
+import ArgumentParser
+import BenchmarkHarness
+import Keel
+
+/// Times what whitening is made of.
+struct WhiteningBenchmark: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "whitening",
+    abstract: "Times symmetric eigendecompositions by Jacobi rotations and by LAPACKE.",
+    discussion: """
+      The matrices are covariances of random rows. Results are checked before anything is timed; the exit \
+      status is 1 where one is wrong. Rounds are interleaved.
+      """)
+
+  @Option(help: "Threads. (default: KEEL_THREADS or the process's CPUs)")
+  var threads: Int?
+
+  @Option(help: "Timed rounds. (default: 11; 3 with --quick)")
+  var rounds: Int?
+
+  @Option(help: "Only lines that match this regular expression, such as 'eigen 16 '.")
+  var lines: String?
+
+  @Flag(help: "Print one JSON object and nothing else.")
+  var json = false
+
+  @Flag(help: "Fewer rounds: to see that all works.")
+  var quick = false
+
+  func validate() throws {
+    if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
+    if let rounds, rounds < 1 { throw ValidationError("--rounds must be at least 1.") }
+    if try chosenLines().isEmpty { throw ValidationError("No line matches --lines.") }
+  }
+
+  func run() throws {
+    let threads = threads ?? ThreadCount.automatic
+    let rounds = rounds ?? (quick ? 3 : 11)
+    let machine = Machine(threads: threads, blasThreads: 1)
+    if machine.build != "release" { complain("warning: a debug build; use -c release") }
+    let sampling = Sampling(rounds: rounds, warmUps: 1, minimumSample: quick ? 0.0005 : 0.002)
+    let progress = Progress()
+    defer { progress.clear() }
+    var results: [EigenResult] = []
+    let lines = try chosenLines()
+    for (index, line) in lines.enumerated() {
+      progress.show("[\(index + 1)/\(lines.count)] \(line.name)")
+      results.append(try line.measure(threads: threads, sampling: sampling))
+    }
+    progress.clear()
+    let report = Report(
+      machine: machine, rounds: rounds, largestJacobiOrder: EigenBatch.largestJacobiOrder,
+      eigen: results)
+    print(json ? try jsonText(report) : report.text)
+  }
+
+  private func chosenLines() throws -> [EigenLine] {
+    guard let lines else { return EigenLine.all }
+    guard let pattern = try? Regex(lines).ignoresCase() else {
+      throw ValidationError("--lines is not a regular expression: \(lines)")
+    }
+    return EigenLine.all.filter { $0.name.contains(pattern) }
+  }
+}
