@@ -29,6 +29,8 @@ import report
 import shapes
 import torch_norms
 import torch_peer
+import torch_whitenings
+import whitenings
 from keel_peer import KeelPeer, PeerError
 from report import Line, Result
 from shapes import Array
@@ -61,6 +63,10 @@ def suites(compiled: bool) -> dict[str, Suite]:
         "norms": Suite(
             norms.norm_lines, norms.PASSES, norms.operands, KeelPeer.normalize,
             lambda shape, _: torch_norms.layouts(shape, compiled), torch_norms.TorchNorm,
+        ),
+        "whitening": Suite(
+            whitenings.whitening_lines, whitenings.PASSES, whitenings.operands, KeelPeer.whiten,
+            lambda shape, _: torch_whitenings.layouts(shape), torch_whitenings.TorchWhitening,
         ),
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ import numpy
 
 from norms import NormShape
 from shapes import Array, Shape
+from whitenings import WhiteningShape
 
 # What each pass reads.
 _OPERANDS = {
@@ -76,6 +77,10 @@ class KeelPeer:
     def normalize(self, shape: NormShape, which: str, threads: int) -> None:
         """Prepares a pass of a normalization on what was loaded."""
         self._ask("normalize " + json.dumps(shape.request(which, threads)))
+
+    def whiten(self, shape: WhiteningShape, which: str, threads: int) -> None:
+        """Prepares a pass of a whitening on what was loaded."""
+        self._ask("whiten " + json.dumps(shape.request(which, threads)))
 
     def run(self, repetitions: int) -> float:
         """Seconds of one run, the mean of the repetitions; one more before them is not timed."""

@@ -15,13 +15,40 @@ struct Demo: ParsableCommand {
 
         keel demo
         keel demo --json --seed 3 --threads 1
+        keel demo --norm decorrelated
       """)
 
   @Option(help: "Seed of weights, batches and augmentation.") var seed: UInt64 = 0
+  @Option(
+    help:
+      "What stands behind each convolution: \(Norm.allCases.map(\.rawValue).joined(separator: ", "))."
+  )
+  var norm = Norm.batch
   @Option(help: "Threads (default: what this process may use).") var threads: Int?
   @Option(help: "Epochs of training.") var epochs = 60
   @Flag(help: "List every operation that is folded or fused.") var verbose = false
   @Flag(help: "Print one JSON object.") var json = false
+
+  /// The norms to choose from.
+  enum Norm: String, ExpressibleByArgument, CaseIterable {
+    case batch, decorrelated, iternorm
+
+    func layer(_ channels: Int) -> any Layer {
+      switch self {
+      case .batch: BatchNorm(channels)
+      case .decorrelated: DecorrelatedBatchNorm(channels)
+      case .iternorm: IterNorm(channels)
+      }
+    }
+
+    var title: String {
+      switch self {
+      case .batch: "batch norm"
+      case .decorrelated: "decorrelated batch norm"
+      case .iternorm: "IterNorm"
+      }
+    }
+  }
 
   func validate() throws {
     try check("--threads", threads, in: 1...1024)
@@ -33,7 +60,7 @@ struct Demo: ParsableCommand {
     let threads = Parallelism(threads: threads).threadCount
     let splits = Digits.splits
     var source = RandomSource(seed: seed)
-    let network = DigitsResNet(using: &source)
+    let network = DigitsResNet(norm: norm.layer, using: &source)
     if !json { introduce(network, splits, threads) }
 
     let start = ContinuousClock.now
@@ -72,7 +99,7 @@ struct Demo: ParsableCommand {
       """
       Keel \(KeelCommand.configuration.version) · \(VectorLevel.current) loops · OpenBLAS \
       \(BLASInfo.version ?? "?") (\(BLASInfo.coreName)) · \(count(threads, "thread"))
-      A residual network with batch norm, \(grouped(network.trainableCount)) parameters, on 8×8 \
+      A residual network with \(norm.title), \(grouped(network.trainableCount)) parameters, on 8×8 \
       digits: \(grouped(splits.train.count)) to train, \(grouped(splits.validation.count)) to \
       validate, \(grouped(splits.test.count)) to test.
       """)

@@ -1,14 +1,20 @@
 import KeelTensor
 
 extension GradientRule {
+  /// Whether the gradients include those that were present: the pass that makes them adds them.
+  var addsToPresent: Bool {
+    if case .comoments = node.primitive { true } else { false }
+  }
+
   /// The gradient of co-moments, of a whitening or coloring matrix and of a block map.
   func comoments(
     _ blocks: ChannelBlocks, _ dTable: ValueID, in builder: inout GraphBuilder
   ) throws(KeelError) -> [ValueID?] {
-    [
+    let residual = [present[0]].compactMap { $0 }
+    return [
       try one(
-        .comomentsGradient(blocks, hasResidual: false), [dTable, node.inputs[0], node.outputs[0]],
-        in: &builder)
+        .comomentsGradient(blocks, hasResidual: !residual.isEmpty),
+        [dTable, node.inputs[0], node.outputs[0]] + residual, in: &builder)
     ]
   }
 

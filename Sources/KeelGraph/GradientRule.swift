@@ -6,6 +6,8 @@ internal struct GradientRule {
   let node: Node
   /// The gradients of the results; nil where the loss does not depend on one.
   let results: [ValueID?]
+  /// The gradients of the operands so far.
+  let present: [ValueID?]
   /// Whether the gradient of each operand is wanted.
   let needed: [Bool]
 

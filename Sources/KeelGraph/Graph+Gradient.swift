@@ -33,6 +33,33 @@ extension Graph {
         .shape, at: "output \(loss)", expected: "float32 scalar",
         found: "\(type(of: output.value))")
     }
+    return try differentiated(output.value, withRespectTo: selection) {
+      (builder) throws(KeelError) in
+      try builder.append(.fill(1, []), [], label: Graph.gradientName(loss))[0]
+    }
+  }
+
+  /// Appends the product of a vector and the Jacobian of an output of any shape: the gradients that belong to
+  /// a gradient of the output, which becomes a further input.
+  ///
+  /// - Parameters:
+  ///   - name: the name of a float output.
+  ///   - cotangent: the name of the new input, of that output's type.
+  ///   - selection: what to differentiate with respect to.
+  /// - Throws: as for a loss; of kind `graph` where there is an input of that name.
+  public func differentiated(
+    _ name: String, from cotangent: String, withRespectTo selection: Differentiable
+  ) throws(KeelError) -> Graph {
+    let output = try output(named: name)
+    return try differentiated(output.value, withRespectTo: selection) { builder in
+      builder.input(cotangent, type(of: output.value))
+    }
+  }
+
+  private func differentiated(
+    _ output: ValueID, withRespectTo selection: Differentiable,
+    from first: (inout GraphBuilder) throws(KeelError) -> ValueID
+  ) throws(KeelError) -> Graph {
     let targets = try differentiationTargets(selection)
     var needed = Set(targets.map(\.value))
     for node in nodes
@@ -41,15 +68,19 @@ extension Graph {
     }
     var builder = GraphBuilder(self)
     var gradients = GradientTable()
-    gradients[output.value] = try builder.append(
-      .fill(1, []), [], label: Graph.gradientName(loss))[0]
+    gradients[output] = try first(&builder)
     for node in nodes.reversed() where node.inputs.contains(where: needed.contains) {
       let results = node.outputs.map { gradients[$0] }
       guard results.contains(where: { $0 != nil }) else { continue }
       let rule = GradientRule(
-        node: node, results: results, needed: node.inputs.map(needed.contains))
+        node: node, results: results, present: node.inputs.map { gradients[$0] },
+        needed: node.inputs.map(needed.contains))
       for (input, gradient) in zip(node.inputs, try rule.append(to: &builder)) {
         guard let gradient else { continue }
+        guard !rule.addsToPresent else {
+          gradients[input] = gradient
+          continue
+        }
         try gradients.add(gradient, to: input, label: node.label, in: &builder)
       }
     }

@@ -6,12 +6,12 @@ package struct SquareMatrix {
   package let order: Int
   package var elements: [Double]
 
-  init(_ order: Int, _ elements: [Double]) {
+  package init(_ order: Int, _ elements: [Double]) {
     self.order = order
     self.elements = elements
   }
 
-  init(_ order: Int, _ element: (Int, Int) -> Double) {
+  package init(_ order: Int, _ element: (Int, Int) -> Double) {
     self.order = order
     elements = (0..<order * order).map { element($0 / order, $0 % order) }
   }
@@ -20,7 +20,7 @@ package struct SquareMatrix {
     SquareMatrix(order) { $0 == $1 ? 1 : 0 }
   }
 
-  subscript(i: Int, j: Int) -> Double {
+  package subscript(i: Int, j: Int) -> Double {
     get { elements[i * order + j] }
     set { elements[i * order + j] = newValue }
   }

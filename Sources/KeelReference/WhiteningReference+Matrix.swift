@@ -80,7 +80,8 @@ extension WhiteningReference {
   }
 
   /// p_T(a) of the iteration p ← (3·p − p³·a)/2 from p₀ = 1, which on each eigenvalue is that on matrices,
-  /// and (p_T(a) − p_T(b))/(a − b).
+  /// and (p_T(a) − p_T(b))/(a − b): as it stands, or where a and b are near each other by the quotient's own
+  /// steps, which for others let rounding grow.
   private func newtonSchulz(_ a: Double, _ b: Double, _ steps: Int)
     -> (value: Double, quotient: Double)
   {
@@ -90,7 +91,7 @@ extension WhiteningReference {
       p = 1.5 * p - 0.5 * p * p * p * a
       q = 1.5 * q - 0.5 * q * q * q * b
     }
-    return (p, quotient)
+    return (p, abs(a - b) > 0.1 * max(a, b) ? (p - q) / (a - b) : quotient)
   }
 
   /// (dMatrix, co-moments, matrix, factor?) → dCo-moments.

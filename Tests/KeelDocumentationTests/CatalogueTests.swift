@@ -3,7 +3,7 @@ import Testing
 
 /// The tables of methods in the documentation have no gap, and the pages are made from them.
 struct CatalogueTests {
-  static let tables = ["Layers", "Normalization"]
+  static let tables = ["Layers", "Normalization", "Whitening"]
   let sources: SourceIndex
 
   init() throws { sources = try SourceIndex.shared.get() }

@@ -17,8 +17,10 @@ import Testing
     var source = TensorSource(seed: seed)
     let z = DoubleTensor(widening: source.normal([rows, channels]))
     let g = DoubleTensor(widening: source.normal([channels, channels]))
-    let axes = SquareMatrix(channels) { i, j in g[flat: i * channels + j] + g[flat: j * channels + i] }
-      .eigen.vectors
+    let axes = SquareMatrix(channels) { i, j in
+      g[flat: i * channels + j] + g[flat: j * channels + i]
+    }
+    .eigen.vectors
     return Tensor(uninitialized: [rows, channels]) { out in
       for row in 0..<rows {
         for c in 0..<channels {

@@ -9,6 +9,7 @@ import Keel
 /// | `machine THREADS` | `ok` and one JSON object |
 /// | `prepare JSON` | `ok`; reads `x`, `weight` and `dy` from the folder as the pass needs them |
 /// | `normalize JSON` | as `prepare`, for a normalization; reads `x`, `scale`, `shift`, `residual`, `dy` |
+/// | `whiten JSON` | as `prepare`, for a whitening; reads `x`, `style`, `dy` |
 /// | `run REPETITIONS` | `ok` and the seconds of all repetitions; one run before them is not timed |
 /// | `result NAME` | `ok`; writes that result of the last run into the folder |
 ///
@@ -45,13 +46,18 @@ struct Service {
         (request: NormalizationRequest, load: Load) throws(KeelError) in
         try PreparedNormalization(request, load: load)
       }
+    case "whiten":
+      try prepare(argument, at: "whiten") {
+        (request: WhiteningRequest, load: Load) throws(KeelError) in
+        try PreparedWhitening(request, load: load)
+      }
     case "run":
       let repetitions = try Self.count(argument, of: "repetitions")
       return "\(try run(try pass(), repetitions: repetitions))"
     case "result": try write(try pass().result(argument), to: argument)
     default:
       throw KeelError(
-        .argument, at: "request", expected: "machine, prepare, normalize, run or result",
+        .argument, at: "request", expected: "machine, prepare, normalize, whiten, run or result",
         found: parts.first.map { String($0) } ?? "nothing")
     }
     return ""

@@ -8,7 +8,10 @@ internal import KeelGraph
 internal enum Folding {
   /// In order: after a rule has done something, all start again from the first.
   private static var rules: [any FoldingRule.Type] {
-    [IdentityRemoval.self, ProducerFolding.self, BranchMerging.self, ConsumerFolding.self]
+    [
+      IdentityRemoval.self, ProducerFolding.self, BlockMapIntoProducer.self, BranchMerging.self,
+      ConsumerFolding.self, BlockMapIntoConsumers.self,
+    ]
   }
 
   static func run(_ state: inout FoldingState) {
@@ -33,7 +36,11 @@ internal enum Folding {
       return
     }
     var reasons: [String] = []
-    for rule in [ProducerFolding.self, ConsumerFolding.self] as [any FoldingRule.Type] {
+    let rules: [any FoldingRule.Type] = [
+      ProducerFolding.self, ConsumerFolding.self, BlockMapIntoProducer.self,
+      BlockMapIntoConsumers.self,
+    ]
+    for rule in rules {
       do throws(Refusal) {
         _ = try rule.apply(at: position, &state)
       } catch {

@@ -15,6 +15,8 @@ extension Graph {
   ///   another one at each position;
   /// - arithmetic with constants, of one number or one per channel, is taken as the norm that it is;
   /// - poolings, movements, reshapes and activations between them that the norm commutes with do not matter;
+  /// - a whitening by running statistics, with its mean and affine, behind a convolution or linear layer:
+  ///   weight′ = M·weight, bias′ = M·(bias − mean) + shift; before one without padding: weight′ = weight·M;
   /// - branches that are added: 1×1 convolutions, norms and the input itself go into the taps of a larger
   ///   convolution of the same input.
   ///

@@ -59,11 +59,12 @@ package struct WhiteningKernel: Sendable {
   /// - Parameters:
   ///   - matrix: d × cells × C.
   ///   - factor: (d + 1) × cells × C, where the method has one.
+  ///   - exact: the matrix before it is rounded.
   /// - Throws: `KeelError` of kind `numerical` that names the block.
   package func run(
     _ table: UnsafePointer<Float>, into matrix: UnsafeMutablePointer<Float>,
-    factor: UnsafeMutablePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
-    parallelism: Parallelism
+    factor: UnsafeMutablePointer<Float>?, exact: UnsafeMutablePointer<Double>? = nil,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) throws(KeelError) {
     let matrices = UnsafeMutableRawPointer(scratch).assumingMemoryBound(to: Double.self)
     let values = matrices + at.taskCount * matrixCount
@@ -85,11 +86,11 @@ package struct WhiteningKernel: Sendable {
       let outcome: Outcome
       switch at.rule.method {
       case .pca, .zca:
-        let values = values + place(task) / at.blocks.size
-        outcome = byEigenvalues(task, d, sigma, values, own, matrix, factor!)
-      case .cholesky: outcome = byTriangles(task, d, table, sigma, own, matrix, factor!)
+        let values = values + valuePlace(task)
+        outcome = byEigenvalues(task, d, sigma, values, own, matrix, factor!, exact)
+      case .cholesky: outcome = byTriangles(task, d, table, sigma, own, matrix, factor!, exact)
       case .newtonSchulz(let steps, let coupled):
-        outcome = byNewtonSchulz(task, d, sigma, own, steps, coupled, matrix)
+        outcome = byNewtonSchulz(task, d, sigma, own, steps, coupled, matrix, exact)
       }
       outcomes[task] = outcome.rawValue
     }
@@ -101,6 +102,13 @@ package struct WhiteningKernel: Sendable {
     let (cell, block) = task.quotientAndRemainder(dividingBy: at.blockCount)
     if block < at.wholeCount { return (cell * at.wholeCount + block) * matrixCount }
     return at.cells * at.wholeCount * matrixCount + cell * at.restSize * at.restSize
+  }
+
+  /// The same of its eigenvalues.
+  private func valuePlace(_ task: Int) -> Int {
+    let (cell, block) = task.quotientAndRemainder(dividingBy: at.blockCount)
+    if block < at.wholeCount { return (cell * at.wholeCount + block) * at.blocks.size }
+    return at.cells * at.wholeCount * at.blocks.size + cell * at.restSize
   }
 
   private func decompose(
@@ -155,7 +163,7 @@ package struct WhiteningKernel: Sendable {
   private func byEigenvalues(
     _ task: Int, _ d: Int, _ v: UnsafeMutablePointer<Double>, _ values: UnsafePointer<Double>,
     _ memory: UnsafeMutablePointer<Double>, _ matrix: UnsafeMutablePointer<Float>,
-    _ factor: UnsafeMutablePointer<Float>
+    _ factor: UnsafeMutablePointer<Float>, _ exact: UnsafeMutablePointer<Double>?
   ) -> Outcome {
     let (rule, products) = (at.rule, SquareProducts(order: d))
     let (scaled, result) = (memory, memory + matrixCount)
@@ -171,7 +179,7 @@ package struct WhiteningKernel: Sendable {
     case (_, .coloring):
       for i in 0..<d { for k in 0..<d { result[i * d + k] = scaled[k * d + i] } }
     }
-    at.write(result, task, into: matrix)
+    at.write(result, task, into: matrix, exact)
     at.write(v, task, into: factor)
     at.writeRow(at.blocks.size, task, into: factor) { values[$0] }
     return .done
@@ -180,7 +188,7 @@ package struct WhiteningKernel: Sendable {
   private func byTriangles(
     _ task: Int, _ d: Int, _ table: UnsafePointer<Float>, _ sigma: UnsafeMutablePointer<Double>,
     _ memory: UnsafeMutablePointer<Double>, _ matrix: UnsafeMutablePointer<Float>,
-    _ factor: UnsafeMutablePointer<Float>
+    _ factor: UnsafeMutablePointer<Float>, _ exact: UnsafeMutablePointer<Double>?
   ) -> Outcome {
     let (rule, products) = (at.rule, SquareProducts(order: d))
     var shrinkage = Double(rule.shrinkage)
@@ -198,7 +206,7 @@ package struct WhiteningKernel: Sendable {
       products.setIdentity(result)
       products.solve(sigma, into: result)
     }
-    at.write(result, task, into: matrix)
+    at.write(result, task, into: matrix, exact)
     at.write(sigma, task, into: factor)
     at.writeRow(at.blocks.size, task, into: factor) { _ in shrinkage }
     return .done
@@ -208,7 +216,7 @@ package struct WhiteningKernel: Sendable {
   private func byNewtonSchulz(
     _ task: Int, _ d: Int, _ sigma: UnsafeMutablePointer<Double>,
     _ scratch: UnsafeMutablePointer<Double>, _ steps: Int, _ coupled: Bool,
-    _ matrix: UnsafeMutablePointer<Float>
+    _ matrix: UnsafeMutablePointer<Float>, _ exact: UnsafeMutablePointer<Double>?
   ) -> Outcome {
     let products = SquareProducts(order: d)
     let trace = products.trace(sigma)
@@ -235,7 +243,45 @@ package struct WhiteningKernel: Sendable {
     }
     let scale = 1 / trace.squareRoot()
     for i in 0..<d * d { memory[0][i] *= scale }
-    at.write(memory[0], task, into: matrix)
+    at.write(memory[0], task, into: matrix, exact)
     return .done
+  }
+}
+
+extension WhiteningKernel {
+  /// The matrices of co-moments in Double, not rounded, for folding. The co-moments are rounded to two Floats.
+  /// - Throws: `KeelError` of kind `numerical` that names the block.
+  package static func matrices(
+    _ rule: Whitening, _ blocks: ChannelBlocks, of table: DoubleTensor, place: String
+  ) throws(KeelError) -> DoubleTensor {
+    let kernel = WhiteningKernel(rule, blocks, table: table.shape, place: place)
+    let parallelism = Parallelism()
+    let step = table.shape.extents.dropFirst().reduce(1, *)
+    let shape = Shape([blocks.size] + table.shape.extents.dropFirst())
+    func memory(_ count: Int) -> UnsafeMutablePointer<Float> {
+      let memory = UnsafeMutablePointer<Float>.allocate(capacity: max(count, 1))
+      memory.initialize(repeating: 0, count: max(count, 1))
+      return memory
+    }
+    let (floats, matrix) = (memory(table.count), memory(shape.elementCount))
+    let factor = memory((blocks.size + 1) * step)
+    // Twice as many floats as Doubles, whose addresses are multiples of 8 as malloc's are of 16.
+    let exact = memory(2 * shape.elementCount)
+    let scratch = memory(kernel.scratchCount(parallelism))
+    defer { for memory in [floats, matrix, factor, exact, scratch] { memory.deallocate() } }
+    for i in 0..<table.count { floats[i] = Float(table[flat: i]) }
+    for row in ComomentsLayout.products..<ComomentsLayout.productResiduals(of: blocks.size) {
+      for i in row * step..<(row + 1) * step {
+        let residual = i + blocks.size * step
+        floats[residual] = Float(table[flat: i] - Double(floats[i]) + table[flat: residual])
+      }
+    }
+    let doubles = UnsafeMutableRawPointer(exact).assumingMemoryBound(to: Double.self)
+    try kernel.run(
+      floats, into: matrix, factor: factor, exact: doubles, scratch: scratch,
+      parallelism: parallelism)
+    return DoubleTensor(uninitialized: shape) { out in
+      for i in out.indices { out[i] = doubles[i] }
+    }
   }
 }

@@ -44,11 +44,18 @@ internal struct WhiteningTables: Sendable {
   }
 
   /// Row j of channel i from M[i, j]; rows past a smaller block are 0.
-  func write(_ m: UnsafePointer<Double>, _ task: Int, into table: UnsafeMutablePointer<Float>) {
+  func write(
+    _ m: UnsafePointer<Double>, _ task: Int, into table: UnsafeMutablePointer<Float>,
+    _ exact: UnsafeMutablePointer<Double>? = nil
+  ) {
     let d = block(task).channels.count
-    let own = table + offset(task)
+    let start = offset(task)
     for j in 0..<blocks.size {
-      for i in 0..<d { own[j * step + i] = j < d ? Float(m[i * d + j]) : 0 }
+      for i in 0..<d {
+        let value = j < d ? m[i * d + j] : 0
+        table[j * step + start + i] = Float(value)
+        if let exact { exact[j * step + start + i] = value }
+      }
     }
   }
 

@@ -13,15 +13,15 @@ public struct BottleneckBlock: Layer {
   /// The 1×1 convolution that narrows.
   public var conv1: Conv2d
   /// The norm after it.
-  public var bn1: BatchNorm
+  public var bn1: any Layer
   /// The 3×3 convolution, which has the stride.
   public var conv2: Conv2d
   /// The norm after it.
-  public var bn2: BatchNorm
+  public var bn2: any Layer
   /// The 1×1 convolution that widens.
   public var conv3: Conv2d
   /// The norm after it.
-  public var bn3: BatchNorm
+  public var bn3: any Layer
   /// What fits x to the sum; nil for the identity.
   public var shortcut: (any Layer)?
 
@@ -29,23 +29,24 @@ public struct BottleneckBlock: Layer {
   public init(
     _ inputChannels: Int, width: Int, stride: Int = 1,
     shortcut: ResNet.Shortcut = .projection, initializer: any Initializer = .residual,
-    using source: inout RandomSource
+    norm: ChannelNorm = { BatchNorm($0) }, using source: inout RandomSource
   ) {
     let (wide, overflows) = width.multipliedReportingOverflow(by: Self.expansion)
     // A wrong width is reported as the caller gave it.
     let outputChannels = overflows || width < 1 ? width : wide
     conv1 = Conv2d(
       inputChannels, width, kernel: 1, bias: false, initializer: initializer, using: &source)
-    bn1 = BatchNorm(width)
+    bn1 = norm(width)
     conv2 = Conv2d(
       width, width, kernel: 3, stride: stride, padding: 1, bias: false, initializer: initializer,
       using: &source)
-    bn2 = BatchNorm(width)
+    bn2 = norm(width)
     conv3 = Conv2d(
       width, outputChannels, kernel: 1, bias: false, initializer: initializer, using: &source)
-    bn3 = BatchNorm(outputChannels)
+    bn3 = norm(outputChannels)
     self.shortcut = shortcut.layer(
-      inputChannels, outputChannels, stride: stride, initializer: initializer, using: &source)
+      inputChannels, outputChannels, stride: stride, initializer: initializer, norm: norm,
+      using: &source)
   }
 
   /// Records the block, shortcut first, so that the sum can be fused into the last convolution.

@@ -14,16 +14,18 @@ public struct DigitsResNet: Layer, CustomReflectable {
   ///     stages after the first halve height and width.
   ///   - blocksPerStage: the number of bottleneck blocks in each stage.
   ///   - classes: the number of classes; nil for a network that ends in the pooled features.
+  ///   - norm: what stands behind each convolution.
   public init(
     widths: [Int] = [16, 32, 64], blocksPerStage: Int = 2, classes: Int? = 10,
-    inputChannels: Int = 1, using source: inout RandomSource
+    inputChannels: Int = 1, norm: ChannelNorm = { BatchNorm($0) },
+    using source: inout RandomSource
   ) {
     let stages = widths.enumerated().map { position, width in
       ResNet.Stage(width: width, blocks: blocksPerStage, stride: position == 0 ? 1 : 2)
     }
     network = ResNet(
       inputChannels: inputChannels, stem: .small, block: .bottleneck, stages: stages,
-      classes: classes, using: &source)
+      classes: classes, norm: norm, using: &source)
   }
 
   /// Records the network.

@@ -47,7 +47,7 @@ public struct ResNet: Layer, CustomReflectable {
   /// The convolution of the stem.
   public var conv1: Conv2d
   /// The norm after it.
-  public var bn1: BatchNorm
+  public var bn1: any Layer
   /// The pooling of the large stem.
   public var pool: MaxPool2d?
   /// The blocks of each stage.
@@ -64,17 +64,18 @@ public struct ResNet: Layer, CustomReflectable {
   ///   - block: what stages are made of.
   ///   - shortcut: what fits the input of a block to its result where they differ.
   ///   - classes: the number of classes; nil for a network that ends in the pooled features.
+  ///   - norm: what stands behind each convolution.
   public init(
     inputChannels: Int, stem: Stem, stemWidth: Int? = nil, block: Block = .basic, stages: [Stage],
     shortcut: Shortcut = .projection, classes: Int?, initializer: any Initializer = .residual,
-    using source: inout RandomSource
+    norm: ChannelNorm = { BatchNorm($0) }, using source: inout RandomSource
   ) {
     let isLarge = stem == .large
     var channels = stemWidth ?? stages.first?.width ?? 0
     conv1 = Conv2d(
       inputChannels, channels, kernel: isLarge ? 7 : 3, stride: isLarge ? 2 : 1,
       padding: isLarge ? 3 : 1, bias: false, initializer: initializer, using: &source)
-    bn1 = BatchNorm(channels)
+    bn1 = norm(channels)
     pool = isLarge ? MaxPool2d(3, stride: 2, padding: 1) : nil
     self.stages = []
     for stage in stages {
@@ -85,14 +86,14 @@ public struct ResNet: Layer, CustomReflectable {
         case .basic:
           let made = BasicBlock(
             channels, stage.width, stride: stride, shortcut: shortcut, initializer: initializer,
-            using: &source)
-          channels = made.bn2.channels
+            norm: norm, using: &source)
+          channels = made.conv2.outputChannels
           blocks.append(made)
         case .bottleneck:
           let made = BottleneckBlock(
             channels, width: stage.width, stride: stride, shortcut: shortcut,
-            initializer: initializer, using: &source)
-          channels = made.bn3.channels
+            initializer: initializer, norm: norm, using: &source)
+          channels = made.conv3.outputChannels
           blocks.append(made)
         }
       }

@@ -12,13 +12,14 @@ extension ResNet {
     /// The layer; nil where the shapes are equal.
     internal func layer(
       _ inputChannels: Int, _ outputChannels: Int, stride: Int, initializer: any Initializer,
-      using source: inout RandomSource
+      norm: ChannelNorm, using source: inout RandomSource
     ) -> (any Layer)? {
       guard stride != 1 || inputChannels != outputChannels else { return nil }
       switch self {
       case .projection:
         return Projection(
-          inputChannels, outputChannels, stride: stride, initializer: initializer, using: &source)
+          inputChannels, outputChannels, stride: stride, initializer: initializer, norm: norm,
+          using: &source)
       case .padding: return PaddedShortcut(outputChannels, stride: stride)
       }
     }
