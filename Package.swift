@@ -49,7 +49,7 @@ let package = Package(
     .target(
       name: "KeelTraining",
       dependencies: [
-        "KeelKernels", "KeelExecution", "KeelLayers",
+        "KeelLinearAlgebra", "KeelKernels", "KeelExecution", "KeelLayers",
         .product(name: "Logging", package: "swift-log"),
       ],
       swiftSettings: settings),

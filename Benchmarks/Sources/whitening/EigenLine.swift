@@ -20,7 +20,7 @@ struct EigenLine: Sendable {
       let run = EigenRun(EigenBatch(order: order, count: count, method: method), threads: threads)
       try run.decompose(matrices)
       try check(run, matrices)
-      return Contender(method.rawValue, consume: run.checksum) { try run.decompose(matrices) }
+      return Contender(method.rawValue, consume: { run.checksum() }) { try run.decompose(matrices) }
     }
     return EigenResult(self, threads: threads, try compare(contenders, sampling: sampling))
   }
@@ -85,6 +85,14 @@ private final class EigenRun {
   }
 
   func decompose(_ matrices: [Double]) throws {
+    try Self.run(batch, matrices, &values, &vectors, &workspace, parallelism)
+  }
+
+  /// Spans of variables: those of an object's properties would not end with the call.
+  private static func run(
+    _ batch: EigenBatch, _ matrices: [Double], _ values: inout [Double],
+    _ vectors: inout [Double], _ workspace: inout [Double], _ parallelism: Parallelism
+  ) throws {
     var values = values.mutableSpan
     var vectors = vectors.mutableSpan
     var workspace = workspace.mutableSpan

@@ -107,11 +107,11 @@ extension WeightedMap {
     let (rows, taps, columns) = (
       geometry.outputChannels, geometry.tapCount, geometry.inputChannelsPerGroup
     )
-    let old = weight
+    let (old, rowsPerGroup) = (weight, geometry.outputChannelsPerGroup)
     withWeights { weight in
       old.withSpan { old in
         for row in 0..<rows {
-          let first = row / geometry.outputChannelsPerGroup * columns
+          let first = row / rowsPerGroup * columns
           for tap in 0..<taps {
             for c in 0..<columns {
               var sum = 0.0
