@@ -53,6 +53,17 @@ INLINE float rowTotal(const RowSum *s) {
 /* Cells of a row that are worked on together. */
 enum { ROW_CELLS = 32 };
 
+/* Where results go past the caches, operands are not in them either: the last pass over a cell fetches what lies
+   so many floats ahead at least, because while rows are worked on in L1 the memory would be idle. Once in four
+   whole vectors, the lines of all four. */
+enum { FETCH_AHEAD = 1024 };
+#define FETCH(u, p)                                                                 \
+  do {                                                                              \
+    if (streams && (u) == 3)                                                        \
+      for (int l_ = 0; l_ < 4 * KEEL_WIDTH; l_ += 16)                               \
+        __builtin_prefetch((p) + (ahead - 3 * KEEL_WIDTH + l_));                    \
+  } while (0)
+
 /* The mean of n floats to a few roundings, from differences to the first. */
 INLINE float rowPivot(const float *x, long n, double inverse) {
   const float first = x[0];
@@ -87,14 +98,21 @@ INLINE void rowSquares(const float *x, long n, float pivot, double *offset, doub
   *square = squares;
 }
 
-/* The moments of `cells` neighbouring cells, at most ROW_CELLS: first about their first floats, then about the
-   means so found. Each step goes over all cells, so that none waits for another's. */
+/* The moments of `cells` neighbouring cells, at most ROW_CELLS, about the means of their first floats. Each step
+   goes over all cells, so that none waits for another's.
+
+   An eighth of a cell is enough for its pivot: where a share p of the floats has mean a, and the others mean b,
+   (a − mean)² is at most (1 − p)/p times the variance, so Σ(x − pivot)² is at most 8 times what is left of it. */
 INLINE void rowMoments(const float *x, long cells, long group, float *restrict count,
                        float *restrict mean, float *restrict rest, float *restrict deviations) {
   const double inverse = 1.0 / group;
+  const long eighth = (group + 511) / 512 * 64;
   float pivots[ROW_CELLS];
   double offsets[ROW_CELLS], squares[ROW_CELLS];
-  for (long j = 0; j < cells; j++) pivots[j] = rowPivot(x + j * group, group, inverse);
+  if (eighth < group)
+    for (long j = 0; j < cells; j++) pivots[j] = rowPivot(x + j * group, eighth, 1.0 / eighth);
+  else
+    for (long j = 0; j < cells; j++) pivots[j] = rowPivot(x + j * group, group, inverse);
   for (long j = 0; j < cells; j++)
     rowSquares(x + j * group, group, pivots[j], offsets + j, squares + j);
   for (long j = 0; j < cells; j++) {
@@ -118,6 +136,7 @@ INLINE void normalizeEachRow(const int streams, const KeelOperation *op, const K
   for (long first = 0; first < rows * cells;) {
     const long r = first / cells, g = first % cells;
     const long part = cells - g < ROW_CELLS ? cells - g : ROW_CELLS, at = r * channels + g * group;
+    const long ahead = part * group > FETCH_AHEAD ? part * group : FETCH_AHEAD;
     rowMoments(x + at, part, group, count + first, mean + first, rest + first, deviations + first);
     cellMaps(op, &moments, first, part, pivots, inverses, offsets);
     for (long j = 0; j < part; j++) {
@@ -128,6 +147,8 @@ INLINE void normalizeEachRow(const int streams, const KeelOperation *op, const K
       const float *shift = map->rowShift ? map->rowShift + r * map->shiftStride + k : 0;
       float *to = y + at + j * group;
 #define BODY(T, i, u)                                                                     \
+  FETCH(u, from + (i));                                                                  \
+  if (more) FETCH(u, more + (i));                                                        \
   T v = SPLAT(T, inverse) * (LOAD(T, from + (i)) - SPLAT(T, pivot)) + SPLAT(T, offset);  \
   if (scale) v = LOAD(T, scale + (i)) * v + LOAD(T, shift + (i));                          \
   if (more) v += LOAD(T, more + (i));                                                    \
@@ -165,6 +186,7 @@ INLINE void gradientOfEachRow(const int streams, const KeelOperation *op, const 
   for (long first = 0; first < rows * cells;) {
     const long r = first / cells, g = first % cells, cell = firstCell + first;
     const long part = cells - g < ROW_CELLS ? cells - g : ROW_CELLS, at = r * channels + g * group;
+    const long ahead = part * group > FETCH_AHEAD ? part * group : FETCH_AHEAD;
     cellMaps(op, moments, cell, part, pivots, inverses, offsets);
     for (long j = 0; j < part; j++) {
       const float pivot = pivots[j], inverse = (float)inverses[j], offset = (float)offsets[j];
@@ -212,8 +234,12 @@ INLINE void gradientOfEachRow(const int streams, const KeelOperation *op, const 
       const float pivot = pivots[j], inverse = (float)inverses[j], b = (float)slope;
       const float c0 = (float)(dMean[j] / group + slope * (pivot - mean));
       const float *from = x + at + j * group, *scaled = kept + (g + j) * group;
+      const float *up = dy + at + j * group, *out = mask == KEEL_MASK_OUTPUT ? y + at + j * group : 0;
       float *to = dx + at + j * group;
 #define BODY(T, i, u)                                                  \
+  FETCH(u, from + (i));                                                \
+  FETCH(u, up + (i));                                                  \
+  if (out) FETCH(u, out + (i));                                        \
   T d = LOAD(T, from + (i)) - SPLAT(T, pivot);                        \
   PUT(T, to + (i), SPLAT(T, inverse) * LOAD(T, scaled + (i)) + (SPLAT(T, b) * d + SPLAT(T, c0)));
       ROW_CHUNKS(group, BODY, )
