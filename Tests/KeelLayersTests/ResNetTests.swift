@@ -85,7 +85,9 @@ import Testing
     var source = RandomSource(seed: 1)
     var net = DigitsResNet(widths: [4], blocksPerStage: 1, using: &source)
     var block = try #require(net.network.stages[0][0] as? BottleneckBlock)
-    block.bn1.frozen = true
+    var norm = try #require(block.bn1 as? BatchNorm)
+    norm.frozen = true
+    block.bn1 = norm
     net.network.stages[0][0] = block
     let graph = try Graph.trainingGraph(of: net, input: [.batch, 8, 8, 1])
     #expect(

@@ -35,6 +35,8 @@ internal enum Folding {
       state.note(position, .kept(reason: "it is for training: take the inference form first"))
       return
     }
+    // What plans compute once costs nothing.
+    guard ConstantValues(state).numbers(node.outputs[0]) == nil else { return }
     var reasons: [String] = []
     let rules: [any FoldingRule.Type] = [
       ProducerFolding.self, ConsumerFolding.self, BlockMapIntoProducer.self,

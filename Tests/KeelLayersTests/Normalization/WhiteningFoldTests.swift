@@ -61,7 +61,7 @@ import Testing
           reason: "the zero padding after it is not whitened", ReLU(), norm,
           Conv2d(6, 4, kernel: 3, padding: 1, using: &source)),
         Network(
-          "\(name) after a ReLU", [2, 5, 5, 4], reason: "is not linear up to it",
+          "\(name) after a ReLU", [2, 5, 5, 4], reason: "nothing before it has weights",
           Conv2d(4, 6, kernel: 1, using: &source), ReLU(), norm, ReLU()),
       ]
     }
