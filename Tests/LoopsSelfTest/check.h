@@ -44,6 +44,7 @@ void testArithmeticLoops(void);
 void testReductions(void);
 void testLosses(void);
 void testRowsOfWindows(void);
+void testWhitening(void);
 void testEigenvalues(void);
 
 #endif

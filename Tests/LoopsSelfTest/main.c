@@ -114,6 +114,7 @@ int main(int count, char **arguments) {
     testReductions();
     testLosses();
     testRowsOfWindows();
+    testWhitening();
     testEigenvalues();
     /* Entry 0 is the name. */
     for (size_t i = 1; i < sizeof covered; i++)
