@@ -25,33 +25,63 @@ static void testCentering(long channels) {
   release();
 }
 
-static void testComoments(long channels, long rows) {
-  const long stride = channels + STRIDE_MORE;
-  const long order = (channels + loops->width - 1) / loops->width * loops->width;
-  float *x = numbers(rows * stride), *pivot = numbers(channels);
-  double *products = doubles(order * order), *sums = doubles(order), *panel = doubles(64 * order);
-  double *expected = doubles(order * order), *expectedSums = doubles(order);
-  for (long i = 0; i < order * order; i++) products[i] = expected[i] = 0.25;
-  for (long i = 0; i < order; i++) sums[i] = expectedSums[i] = i < channels ? 0.5 : 0;
-  for (long r = 0; r < rows; r++)
-    for (long i = 0; i < channels; i++) {
-      const double a = (double)x[r * stride + i] - (double)pivot[i];
-      expectedSums[i] += a;
-      for (long j = 0; j <= i; j++)
-        expected[i * order + j] += a * ((double)x[r * stride + j] - (double)pivot[j]);
+static void testShifting(long channels) {
+  const long rows = 7, stride = channels + STRIDE_MORE;
+  float *x = numbers(rows * stride), *shift = numbers(channels), *more = numbers(rows * channels);
+  float *y = blank(rows * channels);
+  double *expected = doubles(rows * channels);
+  for (int form = 0; form < 3; form++)
+    for (int streams = 0; streams < 2; streams++) {
+      for (long i = 0; i < rows * channels; i++)
+        expected[i] = (double)x[i / channels * stride + i % channels] +
+                      (form > 0 ? (double)shift[i % channels] : 0) + (form > 1 ? (double)more[i] : 0);
+      ENTRY(shiftRows)(y, x, rows, stride, channels, form > 0 ? shift : 0, form > 1 ? more : 0, streams);
+      expect("shiftRows", channels, y, expected, rows * channels, 1e-6);
     }
-  ENTRY(comoments)(products, sums, x, rows, stride, channels, pivot, panel);
-  for (long i = 0; i < order; i++)
-    for (long j = 0; j < order; j++)
-      if (i >= channels || j > i) products[i * order + j] = expected[i * order + j] = 0;
-  expectDoubles("comoments", 1000 * channels + rows, products, expected, order * order, 1e-13);
-  expectDoubles("sums of comoments", 1000 * channels + rows, sums, expectedSums, order, 1e-13);
+  release();
+}
+
+static long padded(long channels) { return (channels + loops->width - 1) / loops->width * loops->width; }
+
+static void testComoments(long channels, long size, long rows, int wide) {
+  const long blocks = (channels + size - 1) / size, most = padded(size);
+  const long step = most * most + most, count = blocks * step;
+  float *x = numbers(rows * channels), *pivot = numbers(channels);
+  double *products = doubles(count), *panel = doubles(32 * blocks * most), *expected = doubles(count);
+  for (long i = 0; i < count; i++) products[i] = expected[i] = 0.25;
+  for (long b = 0; b < blocks; b++) {
+    const long first = b * size, width = first + size < channels ? size : channels - first;
+    const long order = padded(width);
+    double *own = expected + b * step;
+    for (long r = 0; r < rows; r++)
+      for (long i = 0; i < width; i++) {
+        const double a = (double)x[r * channels + first + i] - (double)pivot[first + i];
+        own[most * most + i] += a;
+        for (long j = 0; j <= i; j++)
+          own[i * order + j] += a * ((double)x[r * channels + first + j] - (double)pivot[first + j]);
+      }
+  }
+  ENTRY(comoments)(products, x, rows, channels, size, pivot, panel, wide);
+  ENTRY(fetch)(x, rows * channels);
+  for (long b = 0; b < blocks; b++) {
+    const long first = b * size, width = first + size < channels ? size : channels - first;
+    const long order = padded(width);
+    for (long i = 0; i < most * most; i++)
+      if (i >= width * order || i % order > i / order)
+        products[b * step + i] = expected[b * step + i] = 0;
+  }
+  expectDoubles("comoments", 1000 * channels + size, products, expected, count, wide ? 1e-13 : 3e-6);
   release();
 }
 
 void testWhitening(void) {
   for (int l = 0; l < LENGTHS; l++) {
     testCentering(lengths[l]);
-    for (int k = 0; k < CASES; k++) testComoments(lengths[l], rowCounts[k]);
+    testShifting(lengths[l]);
+    for (int k = 0; k < CASES; k++)
+      for (int s = 0; s < LENGTHS; s++)
+        if (lengths[s] <= lengths[l] && lengths[l] <= 40)
+          for (int wide = 0; wide < 2; wide++)
+            testComoments(lengths[l], lengths[s], rowCounts[k], wide);
   }
 }

@@ -329,11 +329,18 @@ typedef struct KeelLoops {
      with zeros to whole vectors. */
   void (*centerRows)(float *to, const float *x, long rows, long stride, long channels,
                      const float *high, const float *low);
-  /* With z = x − pivot in double: sums[c] += Σ_r z[r, c], products[i·order + j] += Σ_r z[r, i]·z[r, j] for
-     j ≤ i at least, where the order is the channels padded to whole vectors of floats. `panel` has room for
-     64 rows of the order. */
-  void (*comoments)(double *products, double *sums, const float *x, long rows, long stride,
-                    long channels, const float *pivot, double *panel);
+  /* y[r, c] = x[r·stride + c] + shift[c] + residual[r, c]; the residual, or both, may be null; y may be
+     nothing else. `streams`: y goes past the caches where it is aligned. */
+  void (*shiftRows)(float *y, const float *x, long rows, long stride, long channels,
+                    const float *shift, const float *residual, int streams);
+  /* For each block of `size` channels, with z = x − pivot in double: products[i·order + j] += Σ_r z[r, i]·z[r, j]
+     for j ≤ i at least, then at most² sums += Σ_r z[r, c]. The order is the block's channels padded to whole
+     vectors of floats, `most` that of whole blocks; blocks lie most² + most apart. `panel` has room for 32
+     rows of the orders of all blocks. Where not `wide`, z and the sums of 32 rows are floats. */
+  void (*comoments)(double *products, const float *x, long rows, long channels, long size,
+                    const float *pivot, double *panel, int wide);
+  /* Brings floats nearer, for what reads them next. */
+  void (*fetch)(const float *from, long count);
   /* Pooling: y[p, c] for `count` positions from `first` on, counted over the images of x; y points at
      position first. The largest of the window; NaN wins. */
   void (*poolMaximum)(float *y, const float *x, const KeelPool *pool, long first, long count);

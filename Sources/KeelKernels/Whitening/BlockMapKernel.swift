@@ -15,7 +15,7 @@ package struct BlockMapKernel: Sendable {
     at = BlockRows(map.blocks, of: shape)
   }
 
-  private var workerCount: Int { BlockRows.rowsAtOnce * at.paddedSize }
+  private var workerCount: Int { 2 * at.tileCount }
 
   /// The floats of scratch memory.
   package func scratchCount(_ parallelism: Parallelism) -> Int {
@@ -34,33 +34,26 @@ package struct BlockMapKernel: Sendable {
     let workers = scratch + at.cells * at.packedCount
     parallelism.forEach(at.cells * at.blockCount, work: 2 * at.cells * at.packedCount) { task, _ in
       let (cell, block) = (task / at.blockCount, task % at.blockCount)
-      let range = at.range(of: block)
-      BlockRows.pack(
-        matrix + cell * at.channels + range.lowerBound, order: range.count, kStep: at.tableStep,
-        columnStep: 1,
-        into: scratch + cell * at.packedCount + block * at.blocks.size * at.paddedSize)
+      at.pack(
+        matrix + cell * at.channels + at.range(of: block).lowerBound, block, kStep: at.tableStep,
+        columnStep: 1, into: scratch + cell * at.packedCount)
     }
+    let streams = LargeResult.streams(at.elementCount, y, over: x)
     parallelism.forEach(at.cells * at.tiles.count, work: at.work) { tile, worker in
       let cell = tile / at.tiles.count
-      let panel = workers + worker * workerCount
+      let centred = workers + worker * workerCount
+      let products = centred + at.tileCount
+      let high = centre.map { $0 + cell * at.channels }
       at.forEachTile(in: at.tiles[tile % at.tiles.count]) { first, count in
         let start = (cell * at.rows + first) * at.channels
-        for block in 0..<at.blockCount {
-          let range = at.range(of: block)
-          let high = centre.map { $0 + cell * at.channels + range.lowerBound }
-          loops.centerRows(
-            panel, x + start + range.lowerBound, count, at.channels, range.count, high,
-            high.map { $0 + at.tableStep })
-          BlockRows.multiply(
-            y + start + range.lowerBound, yStep: at.channels, panel,
-            xStep: BlockRows.padded(range.count), rows: count,
-            scratch + cell * at.packedCount + block * at.blocks.size * at.paddedSize,
-            order: range.count)
+        loops.centerRows(
+          centred, x + start, count, at.channels, at.channels, high, high.map { $0 + at.tableStep })
+        at.multiply(centred, scratch + cell * at.packedCount, rows: count, into: products) {
+          at.fetch(x, $0, of: cell, from: first + count)
         }
-        if let shift {
-          let own = map.shift == .cells ? cell * at.channels : 0
-          loops.epilogue(y + start, count, at.channels, at.channels, shift + own, nil, 0)
-        }
+        loops.shiftRows(
+          y + start, products, count, at.paddedChannels, at.channels,
+          shift.map { $0 + (map.shift == .cells ? cell * at.channels : 0) }, nil, streams)
       }
     }
   }
@@ -71,7 +64,7 @@ package struct BlockMapKernel: Sendable {
 ///     dx = dy·matrixᵀ,    dMatrix[j, c] = Σ dy_c·(x_j − centre_j),    dShift = Σ dy,
 ///     dCentre = −matrix·Σ dy
 ///
-/// Products in Float over at most 96 rows, added up in Double. Cost: 2·rows·C·d multiply-adds.
+/// Products in Float over at most 192 rows, added up in Double. Cost: 2·rows·C·d multiply-adds.
 package struct BlockMapGradientKernel: Sendable {
   private let map: BlockMap
   private let at: BlockRows
@@ -85,10 +78,9 @@ package struct BlockMapGradientKernel: Sendable {
   private var partsCount: Int { at.cells * at.parts.count }
   /// Doubles of a part: for each block its matrix, then the sums of dy.
   private var partCount: Int { at.packedCount + at.channels }
-  /// Panels of x and dy, sums of a tile, and addresses of rows of both.
+  /// Tiles of x, dy and dx, sums in Float, and addresses of rows of the first two.
   private var workerCount: Int {
-    2 * BlockRows.rowsAtOnce * at.paddedSize + at.blocks.size * at.paddedSize
-      + max(at.paddedSize, at.channels) + 4 * BlockRows.rowsAtOnce
+    3 * at.tileCount + at.packedCount + at.paddedChannels + 4 * at.rowsAtOnce
   }
 
   /// The floats of scratch memory.
@@ -126,16 +118,15 @@ package struct BlockMapGradientKernel: Sendable {
     let workers = packed + at.cells * at.packedCount
     parallelism.forEach(at.cells * at.blockCount, work: 2 * at.cells * at.packedCount) { task, _ in
       let (cell, block) = (task / at.blockCount, task % at.blockCount)
-      let range = at.range(of: block)
-      BlockRows.pack(
-        matrix + cell * at.channels + range.lowerBound, order: range.count, kStep: 1,
-        columnStep: at.tableStep,
-        into: packed + cell * at.packedCount + block * at.blocks.size * at.paddedSize)
+      at.pack(
+        matrix + cell * at.channels + at.range(of: block).lowerBound, block, kStep: 1,
+        columnStep: at.tableStep, into: packed + cell * at.packedCount)
     }
+    let streams = LargeResult.streams(at.elementCount, results.dx, over: x)
     parallelism.forEach(partsCount, work: 2 * at.work) { part, worker in
       gather(
         part, dy, x, centre, packed, results.dx, parts + part * partCount,
-        workers + worker * (workerCount + 16))
+        workers + worker * (workerCount + 16), streams)
     }
     parallelism.forEach(at.cells * at.blockCount, work: partsCount * partCount) { task, _ in
       merge(task / at.blockCount, task % at.blockCount, parts, matrix, results)
@@ -155,47 +146,75 @@ package struct BlockMapGradientKernel: Sendable {
     _ part: Int, _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>,
     _ centre: UnsafePointer<Float>?, _ packed: UnsafePointer<Float>,
     _ dx: UnsafeMutablePointer<Float>, _ sums: UnsafeMutablePointer<Double>,
-    _ memory: UnsafeMutablePointer<Float>
+    _ memory: UnsafeMutablePointer<Float>, _ streams: Int32
   ) {
     let cell = part / at.parts.count
     sums.update(repeating: 0, count: partCount)
-    let gradients = memory + BlockRows.rowsAtOnce * at.paddedSize
-    let tile = gradients + BlockRows.rowsAtOnce * at.paddedSize
-    let total = tile + at.blocks.size * at.paddedSize
+    let gradients = memory + at.tileCount
+    let products = gradients + at.tileCount
+    let floats = products + at.tileCount
+    let total = floats + at.packedCount
     let addresses = UnsafeMutableRawPointer(
-      bitPattern: (Int(bitPattern: total + max(at.paddedSize, at.channels)) + 63) & ~63)!
+      bitPattern: (Int(bitPattern: total + at.paddedChannels) + 63) & ~63)!
       .assumingMemoryBound(to: UnsafePointer<Float>?.self)
+    for row in 0..<at.rowsAtOnce {
+      addresses[row] = UnsafePointer(memory + row * at.paddedChannels)
+      addresses[at.rowsAtOnce + row] = UnsafePointer(gradients + row * at.paddedChannels)
+    }
+    let high = centre.map { $0 + cell * at.channels }
+    var added = 0
     at.forEachTile(in: at.parts[part % at.parts.count]) { first, count in
       let start = (cell * at.rows + first) * at.channels
-      for block in 0..<at.blockCount {
-        let range = at.range(of: block)
-        let padded = BlockRows.padded(range.count)
-        let high = centre.map { $0 + cell * at.channels + range.lowerBound }
-        loops.centerRows(
-          memory, x + start + range.lowerBound, count, at.channels, range.count, high,
-          high.map { $0 + at.tableStep })
-        loops.centerRows(
-          gradients, dy + start + range.lowerBound, count, at.channels, range.count, nil, nil)
-        for row in 0..<count {
-          addresses[row] = UnsafePointer(memory + row * padded)
-          addresses[BlockRows.rowsAtOnce + row] = UnsafePointer(gradients + row * padded)
-        }
-        let panel = loops.panel * loops.width
+      loops.centerRows(
+        memory, x + start, count, at.channels, at.channels, high, high.map { $0 + at.tableStep })
+      loops.centerRows(gradients, dy + start, count, at.channels, at.channels, nil, nil)
+      addProducts(addresses, count, into: floats, isFirst: added == 0) {
+        at.fetch(x, $0, of: cell, from: first + count)
+      }
+      added += count
+      if added + at.rowsAtOnce > Self.mostFloatRows {
+        loops.accumulate(sums, floats, at.packedCount)
+        added = 0
+      }
+      at.multiply(gradients, packed + cell * at.packedCount, rows: count, into: products) {
+        at.fetch(dy, $0, of: cell, from: first + count)
+      }
+      loops.shiftRows(
+        dx + start, products, count, at.paddedChannels, at.channels, nil, nil, streams)
+      loops.foldRows(
+        Int32(KEEL_SUM), total, gradients, count, at.paddedChannels, at.channels)
+      loops.accumulate(sums + at.packedCount, total, at.channels)
+    }
+    if added > 0 { loops.accumulate(sums, floats, at.packedCount) }
+  }
+
+  /// Rows of a matrix between two shares.
+  private static let rowsOfShare = 24
+  /// The most rows that are added up in Float.
+  private static let mostFloatRows = 192
+
+  /// The products of the tiles' rows for each block, d×d in rows of whole vectors.
+  private func addProducts(
+    _ addresses: UnsafePointer<UnsafePointer<Float>?>, _ count: Int,
+    into floats: UnsafeMutablePointer<Float>, isFirst: Bool, meanwhile: (BlockRows.Share) -> Void
+  ) {
+    let panel = loops.panel * loops.width
+    let parts = (at.blocks.size + Self.rowsOfShare - 1) / Self.rowsOfShare
+    for block in 0..<at.blockCount {
+      let range = at.range(of: block)
+      let own = floats + block * at.blocks.size * at.paddedSize
+      let padded = BlockRows.padded(range.count)
+      for part in 0..<parts where part * Self.rowsOfShare < range.count {
+        meanwhile(.init(part: block * parts + part, count: at.blockCount * parts))
+        let row = part * Self.rowsOfShare
         for column in stride(from: 0, to: range.count, by: panel) {
           loops.windowGradient(
-            tile + column, padded, addresses, 0, addresses + BlockRows.rowsAtOnce, column, count,
-            range.count, min(panel, padded - column), 0, 0, 0)
+            own + row * padded + column, padded, addresses, range.lowerBound + row,
+            addresses + at.rowsAtOnce, range.lowerBound + column, count,
+            min(Self.rowsOfShare, range.count - row), min(panel, range.count - column),
+            isFirst ? 0 : 1, 0, 0)
         }
-        let own = sums + block * at.blocks.size * at.paddedSize
-        loops.accumulate(own, tile, range.count * padded)
-        BlockRows.multiply(
-          dx + start + range.lowerBound, yStep: at.channels, gradients, xStep: padded, rows: count,
-          packed + cell * at.packedCount + block * at.blocks.size * at.paddedSize,
-          order: range.count)
       }
-      loops.foldRows(
-        Int32(KEEL_SUM), total, dy + start, count, at.channels, at.channels)
-      loops.accumulate(sums + at.packedCount, total, at.channels)
     }
   }
 

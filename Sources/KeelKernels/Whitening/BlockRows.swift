@@ -16,8 +16,8 @@ internal struct BlockRows: Sendable {
   /// The tiles that the rows of each cell are cut into.
   let tiles: RowTiles
 
-  /// Rows that are centred and multiplied at a time: a multiple of the rows of every register tile.
-  static let rowsAtOnce = 96
+  /// Rows that are centred and multiplied at a time: a multiple of the rows of a register tile, and about 48 kB.
+  let rowsAtOnce: Int
   /// The most parts of all cells, unless there are more cells.
   private static let mostParts = 16
 
@@ -27,9 +27,10 @@ internal struct BlockRows: Sendable {
     rows = cells == 0 ? 0 : shape.rowCount / cells
     channels = shape.channelCount
     blockCount = blocks.count(of: channels)
+    rowsAtOnce = max(1, min(8, 1024 / max(1, Self.padded(channels)))) * 12
     let most = max(1, Self.mostParts / max(cells, 1))
-    parts = RowTiles(rows: rows, target: max(4 * Self.rowsAtOnce, (rows + most - 1) / most))
-    tiles = RowTiles(rows: rows, target: 4 * Self.rowsAtOnce)
+    parts = RowTiles(rows: rows, target: max(384, (rows + most - 1) / most))
+    tiles = RowTiles(rows: rows, target: 384)
   }
 
   /// The work of a product of every row with its blocks' matrices, in multiply-adds.
@@ -50,33 +51,73 @@ internal struct BlockRows: Sendable {
 
   /// Runs a closure on rows at once of a range.
   func forEachTile(in rows: Range<Int>, _ body: (_ first: Int, _ count: Int) -> Void) {
-    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.rowsAtOnce) {
-      body(first, min(Self.rowsAtOnce, rows.upperBound - first))
+    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: rowsAtOnce) {
+      body(first, min(rowsAtOnce, rows.upperBound - first))
     }
   }
 
-  /// Packs B, `order`×`order` with B[k, j] = matrix[k·kStep + j·columnStep], into panels.
-  static func pack(
-    _ matrix: UnsafePointer<Float>, order: Int, kStep: Int, columnStep: Int,
+  /// Elements of x.
+  var elementCount: Int { cells * rows * channels }
+  var paddedChannels: Int { Self.padded(channels) }
+  /// Floats of the rows at once, padded to whole vectors.
+  var tileCount: Int { rowsAtOnce * paddedChannels }
+
+  /// Packs a block's matrix, B[k, j] = matrix[k·kStep + j·columnStep], into the panels of its place.
+  func pack(
+    _ matrix: UnsafePointer<Float>, _ block: Int, kStep: Int, columnStep: Int,
     into packed: UnsafeMutablePointer<Float>
   ) {
+    let order = range(of: block).count
     let panel = loops.panel * loops.width
     for first in stride(from: 0, to: order, by: panel) {
       loops.packPanel(
-        packed + first * order, matrix + first * columnStep, order, kStep,
-        min(panel, order - first), columnStep)
+        packed + block * blocks.size * paddedSize + first * order, matrix + first * columnStep,
+        order, kStep, min(panel, order - first), columnStep)
     }
   }
 
-  /// y = x·B for some rows, with B packed.
-  static func multiply(
-    _ y: UnsafeMutablePointer<Float>, yStep: Int, _ x: UnsafePointer<Float>, xStep: Int, rows: Int,
-    _ packed: UnsafePointer<Float>, order: Int
+  /// A part of what is brought nearer while products are computed, so that memory works meanwhile.
+  struct Share {
+    let part: Int
+    let count: Int
+  }
+
+  /// Brings a share of the rows at once that begin at a row of a cell nearer.
+  func fetch(_ x: UnsafePointer<Float>, _ share: Share, of cell: Int, from row: Int) {
+    let all = min(rowsAtOnce, rows - row) * channels
+    let size = ((rowsAtOnce * channels + share.count - 1) / share.count + 15) & ~15
+    let first = share.part * size
+    guard first < all else { return }
+    loops.fetch(x + (cell * rows + row) * channels + first, min(size, all - first))
+  }
+
+  /// Rows of a product between two shares: a multiple of those of the register tiles, and more where a row is
+  /// little work.
+  private var rowsOfShare: Int { 12 * max(1, min(8, 64 / blocks.size)) }
+
+  /// y = x·B for some rows, each block with its own packed matrix; rows of x and y are padded.
+  /// - Parameter meanwhile: called before each part of the work.
+  func multiply(
+    _ x: UnsafePointer<Float>, _ packed: UnsafePointer<Float>, rows: Int,
+    into y: UnsafeMutablePointer<Float>, meanwhile: (Share) -> Void
   ) {
     let panel = loops.panel * loops.width
-    for first in stride(from: 0, to: order, by: panel) {
-      loops.pixelProduct(
-        y + first, yStep, x, xStep, rows, order, packed + first * order, min(panel, order - first))
+    let step = rowsOfShare
+    let parts = (rows + step - 1) / step
+    for block in 0..<blockCount {
+      let range = range(of: block)
+      let own = packed + block * blocks.size * paddedSize
+      for part in 0..<parts {
+        meanwhile(Share(part: block * parts + part, count: blockCount * parts))
+        let row = part * step
+        for first in stride(from: 0, to: range.count, by: panel) {
+          loops.pixelProduct(
+            y + row * paddedChannels + range.lowerBound + first, paddedChannels,
+            x + row * paddedChannels + range.lowerBound, paddedChannels,
+            min(step, rows - row), range.count, own + first * range.count,
+            min(panel, range.count - first))
+        }
+      }
     }
   }
 }

@@ -3,9 +3,10 @@ package import KeelTensor
 
 /// The co-moments of blocks of channels, in the layout of `ComomentsLayout`.
 ///
-/// Numerics: products and sums in Double around a pivot, the mean of a cell's first rows in Float; merged in
-/// Double. Whitening divides by roots of the smallest eigenvalues, so what is lost here shows there, times the
-/// condition number. A constant channel has its value as the mean and co-moments of exactly 0.
+/// Numerics: around a pivot, the mean of a cell's first rows, products and sums in Double; of cells with 4,096
+/// rows and more in Float over 32 rows at a time, whose rounding averages out, and added up in Double. Whitening
+/// divides by roots of the smallest eigenvalues, so what is lost here shows there, times the condition number:
+/// at 10⁴, a relative error of the whitened covariance of 1e-6. A constant channel has its value as the mean and co-moments of exactly 0.
 /// Cost: one read of x, and rows·C·(d + 16)/2 multiply-adds in Double.
 package struct ComomentsKernel: Sendable {
   private let at: BlockRows
@@ -17,7 +18,9 @@ package struct ComomentsKernel: Sendable {
   private var matrixCount: Int { at.paddedSize * at.paddedSize }
   /// Doubles of a part: for each block its matrix and sums.
   private var partCount: Int { at.blockCount * (matrixCount + at.paddedSize) }
-  private var panelCount: Int { 64 * at.paddedSize }
+  /// The rows from which on products are of Floats.
+  private static let manyRows = 4096
+  private var panelCount: Int { 32 * at.blockCount * at.paddedSize }
   private var partsCount: Int { at.cells * at.parts.count }
 
   /// The floats of scratch memory.
@@ -67,16 +70,9 @@ package struct ComomentsKernel: Sendable {
     let cell = part / at.parts.count
     let rows = at.parts[part % at.parts.count]
     memory.update(repeating: 0, count: partCount)
-    at.forEachTile(in: rows) { first, count in
-      for block in 0..<at.blockCount {
-        let range = at.range(of: block)
-        let own = memory + block * (matrixCount + at.paddedSize)
-        loops.comoments(
-          own, own + matrixCount,
-          x + (cell * at.rows + first) * at.channels + range.lowerBound, count, at.channels,
-          range.count, pivots + cell * at.channels + range.lowerBound, panel)
-      }
-    }
+    loops.comoments(
+      memory, x + (cell * at.rows + rows.lowerBound) * at.channels, rows.count, at.channels,
+      at.blocks.size, pivots + cell * at.channels, panel, at.rows < Self.manyRows ? 1 : 0)
   }
 
   private func finish(
@@ -124,9 +120,7 @@ package struct ComomentsGradientKernel: Sendable {
   package init(_ blocks: ChannelBlocks, of shape: Shape) { at = BlockRows(blocks, of: shape) }
 
   private var mapCount: Int { at.packedCount + at.channels }
-  private var workerCount: Int {
-    at.blocks.size * at.blocks.size + BlockRows.rowsAtOnce * at.paddedSize
-  }
+  private var workerCount: Int { at.blocks.size * at.blocks.size + 2 * at.tileCount }
 
   /// The floats of scratch memory.
   package func scratchCount(_ parallelism: Parallelism) -> Int {
@@ -140,6 +134,7 @@ package struct ComomentsGradientKernel: Sendable {
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     let workers = scratch + at.cells * mapCount
+    let streams = LargeResult.streams(at.elementCount, dx, over: x)
     parallelism.forEach(
       at.cells * at.blockCount, work: 4 * at.cells * at.packedCount
     ) { task, worker in
@@ -151,23 +146,20 @@ package struct ComomentsGradientKernel: Sendable {
     parallelism.forEach(at.cells * at.tiles.count, work: at.work) { tile, worker in
       let cell = tile / at.tiles.count
       let map = scratch + cell * mapCount
-      let panel = workers + worker * workerCount + at.blocks.size * at.blocks.size
+      let centred = workers + worker * workerCount + at.blocks.size * at.blocks.size
+      let products = centred + at.tileCount
+      let mean = table + ComomentsLayout.mean * at.tableStep + cell * at.channels
       at.forEachTile(in: at.tiles[tile % at.tiles.count]) { first, count in
         let start = (cell * at.rows + first) * at.channels
-        for block in 0..<at.blockCount {
-          let range = at.range(of: block)
-          let padded = BlockRows.padded(range.count)
-          let mean = table + ComomentsLayout.mean * at.tableStep + cell * at.channels
-          loops.centerRows(
-            panel, x + start + range.lowerBound, count, at.channels, range.count,
-            mean + range.lowerBound, mean + at.tableStep + range.lowerBound)
-          BlockRows.multiply(
-            dx + start + range.lowerBound, yStep: at.channels, panel, xStep: padded, rows: count,
-            map + block * at.blocks.size * at.paddedSize, order: range.count)
+        loops.centerRows(
+          centred, x + start, count, at.channels, at.channels, mean, mean + at.tableStep)
+        at.multiply(centred, map, rows: count, into: products) { share in
+          at.fetch(x, share, of: cell, from: first + count)
+          if let residual { at.fetch(residual, share, of: cell, from: first) }
         }
-        loops.epilogue(
-          dx + start, count, at.channels, at.channels, map + at.packedCount,
-          residual.map { $0 + start }, 0)
+        loops.shiftRows(
+          dx + start, products, count, at.paddedChannels, at.channels, map + at.packedCount,
+          residual.map { $0 + start }, streams)
       }
     }
   }
@@ -188,8 +180,6 @@ package struct ComomentsGradientKernel: Sendable {
       map[at.packedCount + range.lowerBound + i] =
         own[ComomentsLayout.mean * at.tableStep + i] / Float(at.rows)
     }
-    BlockRows.pack(
-      symmetric, order: range.count, kStep: range.count, columnStep: 1,
-      into: map + block * at.blocks.size * at.paddedSize)
+    at.pack(symmetric, block, kStep: range.count, columnStep: 1, into: map)
   }
 }
