@@ -96,7 +96,8 @@ let package = Package(
     .testTarget(
       name: "KeelExecutionTests",
       dependencies: [
-        "KeelExecution", "KeelLayers", "KeelReference", "KeelTestSupport", "CAllocationCounter",
+        "KeelLinearAlgebra", "KeelExecution", "KeelLayers", "KeelReference", "KeelTestSupport",
+        "CAllocationCounter",
       ],
       swiftSettings: settings),
     .testTarget(

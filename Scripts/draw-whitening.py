@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Draws the pictures of the article on whitening data; needs matplotlib.
+"""Draws the pictures of the articles on whitening; needs matplotlib.
 
-    KEEL_PICTURES=FOLDER swift test -c release --filter DataWhiteningPictures
+    KEEL_PICTURES=FOLDER swift test -c release --filter WhiteningPictures
     Scripts/draw-whitening.py FOLDER
 """
 
@@ -78,8 +78,25 @@ def filters(folder):
     save(figure, "whitening-filters.png")
 
 
+def gradients(folder):
+    gaps, textbook, keel = np.loadtxt(folder / "gradients.csv", delimiter=",", unpack=True)
+    # A gap of 0 stands at the left end, and NaN above all errors.
+    places = np.where(gaps == 0, 1e-9, gaps)
+    failed = np.isnan(textbook) | (textbook > 1e3)
+    figure, axes = plt.subplots(figsize=(6.5, 3.6))
+    axes.loglog(places[~failed], textbook[~failed], "o-", color="tab:red", label="textbook, 1/(λj − λi), in Float")
+    axes.loglog(places[failed], np.full(failed.sum(), 1e3), "x", color="tab:red", label="above 1000, or NaN")
+    axes.loglog(places, keel, "s-", color="tab:blue", label="closed form, as Keel computes it")
+    axes.axhline(1, color="0.7", linewidth=0.8)
+    axes.set_xticks([10.0**-k for k in range(10)], [f"$10^{{{-k}}}$" if k < 9 else "0" for k in range(10)])
+    axes.set_xlabel("gap between neighbouring eigenvalues")
+    axes.set_ylabel("relative error of dΣ")
+    axes.legend(fontsize=8)
+    save(figure, "whitening-gradient.png")
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    for picture in (digits, patches, filters):
+    for picture in (digits, patches, filters, gradients):
         picture(pathlib.Path(sys.argv[1]))

@@ -114,7 +114,7 @@ static void testGradient(long columns) {
 }
 
 static void testPacking(long columns) {
-  enum { DEPTH = 5 };
+  enum { DEPTH = 37 };
   const long width = ENTRY(width), whole = (columns + width - 1) / width * width;
   const float *from[MOST];
   float *b = numbers(DEPTH * columns), *to = blank(DEPTH * whole),
