@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import torch
@@ -10,7 +9,7 @@ from torch.nn import functional
 
 from norms import EPSILON, NormShape, split
 from shapes import Array
-from torch_peer import CHANNELS_LAST, CONTIGUOUS, settle
+from torch_peer import CHANNELS_LAST, CONTIGUOUS, DifferentiablePass
 
 COMPILED = " compiled"
 
@@ -21,17 +20,16 @@ def layouts(shape: NormShape, compiled: bool) -> list[str]:
     return eager + [layout + COMPILED for layout in eager] if compiled else eager
 
 
-class TorchNorm:
+class TorchNorm(DifferentiablePass):
     """One pass of one normalization in one memory format, ready to run."""
 
     def __init__(
         self, shape: NormShape, which: str, operands: dict[str, Array], layout: str, threads: int
     ) -> None:
-        self._threads = threads
         self._shape = shape
         self._channels_last = layout.startswith(CHANNELS_LAST)
         what, form = split(which)
-        self._trains = what == "training"
+        super().__init__(threads, what == "training")
         self._tensors = {
             name: self._held(operands[name])
             for name in ("x", "scale", "shift", "residual", "dy")
@@ -47,29 +45,9 @@ class TorchNorm:
             body = torch.compile(body, dynamic=False)
         self._body = body
 
-    def run(self, repetitions: int) -> float:
-        """Seconds of one run, the mean of the repetitions; one more before them is not timed."""
-        torch.set_num_threads(self._threads)
-        with torch.set_grad_enabled(self._trains):
-            self._once()
-            start = time.perf_counter()
-            for _ in range(repetitions):
-                self._once()
-            seconds = time.perf_counter() - start
-        settle()
-        return seconds / repetitions
-
     def results(self) -> dict[str, Array]:
         """What a run computes, in Keel's layout."""
-        torch.set_num_threads(self._threads)
-        with torch.set_grad_enabled(self._trains):
-            tensors = self._once()
-        names = ["y"] + ["d" + name for name in self._wanted]
-        settle()
-        return {
-            name: self._as_keels(tensor.detach())
-            for name, tensor in zip(names, tensors, strict=False)
-        }
+        return self.named_results(["y"] + ["d" + name for name in self._wanted])
 
     def _once(self) -> list[torch.Tensor]:
         given = self._tensors

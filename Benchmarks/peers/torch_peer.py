@@ -54,6 +54,43 @@ def settle() -> None:
             return
 
 
+class DifferentiablePass:
+    """A pass that takes gradients where it trains: `_once` computes its results, in the order of names."""
+
+    def __init__(self, threads: int, trains: bool) -> None:
+        self._threads = threads
+        self._trains = trains
+
+    def _once(self) -> list[torch.Tensor]:
+        raise NotImplementedError
+
+    def _as_keels(self, tensor: torch.Tensor) -> Array:
+        raise NotImplementedError
+
+    def run(self, repetitions: int) -> float:
+        """Seconds of one run, the mean of the repetitions; one more before them is not timed."""
+        torch.set_num_threads(self._threads)
+        with torch.set_grad_enabled(self._trains):
+            self._once()
+            start = time.perf_counter()
+            for _ in range(repetitions):
+                self._once()
+            seconds = time.perf_counter() - start
+        settle()
+        return seconds / repetitions
+
+    def named_results(self, names: list[str]) -> dict[str, Array]:
+        """What a run computes, in Keel's layout; without training, the first of the names alone."""
+        torch.set_num_threads(self._threads)
+        with torch.set_grad_enabled(self._trains):
+            tensors = self._once()
+        settle()
+        return {
+            name: self._as_keels(tensor.detach())
+            for name, tensor in zip(names, tensors, strict=False)
+        }
+
+
 class TorchPass:
     """One pass of one convolution in one memory format, ready to run."""
 

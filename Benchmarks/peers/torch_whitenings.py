@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import torch
 
 from shapes import Array
-from torch_peer import CHANNELS_LAST, CONTIGUOUS, settle
+from torch_peer import CHANNELS_LAST, CONTIGUOUS, DifferentiablePass
 from whitenings import EPSILON, STEPS, WhiteningShape
 
 SINGLE = " single"
@@ -21,15 +20,14 @@ def layouts(shape: WhiteningShape) -> list[str]:
     return [layout + kind for layout in (CONTIGUOUS, CHANNELS_LAST) for kind in kinds]
 
 
-class TorchWhitening:
+class TorchWhitening(DifferentiablePass):
     """One pass of one whitening in one layout, ready to run."""
 
     def __init__(
         self, shape: WhiteningShape, which: str, operands: dict[str, Array], layout: str, threads: int
     ) -> None:
-        self._threads = threads
+        super().__init__(threads, which == "training")
         self._shape = shape
-        self._trains = which == "training"
         self._channels_last = layout.startswith(CHANNELS_LAST)
         self._body = _body(shape, self._channels_last, layout.endswith(BATCHED))
         self._tensors = [self._held(operands[name]) for name in shape.operands]
@@ -38,29 +36,9 @@ class TorchWhitening:
             for tensor in self._tensors:
                 tensor.requires_grad_()
 
-    def run(self, repetitions: int) -> float:
-        """Seconds of one run, the mean of the repetitions; one more before them is not timed."""
-        torch.set_num_threads(self._threads)
-        with torch.set_grad_enabled(self._trains):
-            self._once()
-            start = time.perf_counter()
-            for _ in range(repetitions):
-                self._once()
-            seconds = time.perf_counter() - start
-        settle()
-        return seconds / repetitions
-
     def results(self) -> dict[str, Array]:
         """What a run computes, in Keel's layout."""
-        torch.set_num_threads(self._threads)
-        with torch.set_grad_enabled(self._trains):
-            tensors = self._once()
-        settle()
-        names = ["y"] + [f"d{name}" for name in self._shape.operands]
-        return {
-            name: self._as_keels(tensor.detach())
-            for name, tensor in zip(names, tensors, strict=False)
-        }
+        return self.named_results(["y"] + [f"d{name}" for name in self._shape.operands])
 
     def _once(self) -> list[torch.Tensor]:
         y = self._body(*self._tensors)

@@ -17,18 +17,14 @@ internal struct ConstantValues {
     guard let producer = state.editor.producer(of: value), let node = state.editor.nodes[producer],
       node.outputs[0] == value
     else { return nil }
-    var operands: [DoubleTensor] = []
-    for input in node.inputs {
-      guard let operand = numbers(input) else { return nil }
-      operands.append(operand)
-    }
     let extents = state.editor.type(of: value).extents.compactMap(\.fixedValue)
     guard extents.count == state.editor.type(of: value).rank else { return nil }
     let shape = Shape(extents)
     switch node.primitive {
     case .fill(let number, _): return DoubleTensor(repeating: Double(number), shape: shape)
-    case .reshape: return try? operands[0].reshaped(to: shape)
+    case .reshape: return operands(of: node).flatMap { try? $0[0].reshaped(to: shape) }
     case .concatenation(axis: 0):
+      guard let operands = operands(of: node) else { return nil }
       return DoubleTensor(uninitialized: shape) { out in
         var next = 0
         for operand in operands {
@@ -37,7 +33,7 @@ internal struct ConstantValues {
         }
       }
     case .arithmetic(.multiply):
-      guard operands[0].shape == shape,
+      guard let operands = operands(of: node), operands[0].shape == shape,
         shape.extents.suffix(operands[1].shape.rank) == operands[1].shape.extents[...]
       else { return nil }
       return DoubleTensor(uninitialized: shape) { out in
@@ -46,8 +42,21 @@ internal struct ConstantValues {
         }
       }
     case .whitening(let rule, let blocks):
-      return try? WhiteningKernel.matrices(rule, blocks, of: operands[0], place: node.label)
+      return operands(of: node).flatMap {
+        try? WhiteningKernel.matrices(rule, blocks, of: $0[0], place: node.label)
+      }
     default: return nil
     }
+  }
+
+  /// The numbers of a node's operands, asked for by operations that can be computed and no others: else every
+  /// question would go back to the graph's input.
+  private func operands(of node: Node) -> [DoubleTensor]? {
+    var operands: [DoubleTensor] = []
+    for input in node.inputs {
+      guard let operand = numbers(input) else { return nil }
+      operands.append(operand)
+    }
+    return operands
   }
 }
