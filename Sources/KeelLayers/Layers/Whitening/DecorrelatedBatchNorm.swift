@@ -12,7 +12,7 @@ import KeelTensor
 /// block are needed, many more to be of use.
 ///
 /// Huang, Yang, Lang and Deng 2018, arXiv 1804.08450.
-public struct DecorrelatedBatchNorm: Layer {
+public struct DecorrelatedBatchNorm: Layer, BatchWhitening {
   /// The axes of what is whitened.
   public enum Method: String, Hashable, Sendable, CaseIterable {
     /// The channels' own.
@@ -21,26 +21,10 @@ public struct DecorrelatedBatchNorm: Layer {
     case pca
   }
 
-  /// γ, C; starts at 1; nil where the layer is not affine.
-  public let scale: Parameter?
-  /// β, C; starts at 0; nil where the layer is not affine.
-  public let shift: Parameter?
-  /// C; starts at 0.
-  public let runningMean: Parameter
-  /// Of the blocks' covariance, d×C; starts at I; nil where the matrix itself is averaged.
-  public let runningCovariance: Parameter?
-  /// Of the blocks' matrices, packed as `BlockMap` takes them, d×C; starts at I; nil where the covariance is.
-  public let runningMatrix: Parameter?
-  /// C.
-  public let channels: Int
-  /// d; the last block may be smaller.
-  public let blockSize: Int
+  /// The parameters.
+  public let state: WhiteningState
   /// The axes of what is whitened.
   public let method: Method
-  /// What is averaged over batches.
-  public let average: WhiteningAverage
-  /// The weight of the new value in the running statistics.
-  public let momentum: Float
   /// ε on the diagonal of Σ.
   public let epsilon: Float
 
@@ -51,28 +35,14 @@ public struct DecorrelatedBatchNorm: Layer {
     momentum: Float = 0.1,
     average: WhiteningAverage = .matrix, affine: Bool = true
   ) {
-    scale = affine ? filled(1, [channels]) : nil
-    shift = affine ? filled(0, [channels]) : nil
-    runningMean = filled(0, [channels], role: .state)
-    let blockSize = min(blockSize, channels)
-    runningCovariance =
-      average == .covariance ? WhiteningParts.identity(channels, blockSize) : nil
-    runningMatrix = average == .matrix ? WhiteningParts.identity(channels, blockSize) : nil
-    self.channels = channels
-    self.blockSize = blockSize
+    state = WhiteningState(
+      channels, blockSize: blockSize, momentum: momentum, average: average, affine: affine)
     self.method = method
-    self.average = average
-    self.momentum = momentum
     self.epsilon = epsilon
   }
 
-  /// Records the whitening and, in training, the new running statistics.
-  public func callAsFunction(_ x: Variable) -> Variable {
-    let parts = WhiteningParts(
-      scale: scale, shift: shift, mean: runningMean, second: runningCovariance ?? runningMatrix!,
-      average: average, blocks: ChannelBlocks(blockSize), channels: channels, momentum: momentum)
-    return parts.record(x, kind: "DecorrelatedBatchNorm") { (place) throws(KeelError) in
-      try Whitening(method == .zca ? .zca : .pca, epsilon: epsilon, place: place)
-    }
+  /// How W is made.
+  public func whitening(at place: String) throws(KeelError) -> Whitening {
+    try Whitening(method == .zca ? .zca : .pca, epsilon: epsilon, place: place)
   }
 }
