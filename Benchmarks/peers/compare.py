@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy
 
+import affinity
 import norms
 import report
 import shapes
@@ -37,7 +38,7 @@ from shapes import Array
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent
 # Seconds of work that a sample lasts at least.
-SAMPLE = 0.002
+SAMPLE = 0.02
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,7 @@ def machine(keel: KeelPeer, threads: int, compiled: bool) -> dict[str, Any]:
     return {
         **keel.machine(threads),
         **torch_peer.versions(),
+        "cpus": affinity.confine([os.getpid(), keel.process], threads),
         "torch_compile": "timed" if compiled else "not timed (--compile)",
         "date": now.isoformat(timespec="seconds"),
         "load_average": os.getloadavg()[0],
@@ -161,6 +163,7 @@ def run(options: argparse.Namespace) -> None:
             keel.load(data)
             for threads in options.threads:
                 progress(f"[{number}/{len(lines)}] {line.name}, {threads} thread(s)")
+                affinity.confine([os.getpid(), keel.process], threads)
                 everything += [
                     compare(keel, suite, line, which, data, threads, options.rounds)
                     for which in options.passes

@@ -50,6 +50,11 @@ class KeelPeer:
         self._process.communicate()
         self._folder.cleanup()
 
+    @property
+    def process(self) -> int:
+        """The process's number."""
+        return self._process.pid
+
     def machine(self, threads: int) -> dict[str, object]:
         """CPU, OpenBLAS's version and core, and the rest of what Keel's benchmarks print."""
         machine: dict[str, object] = json.loads(self._ask(f"machine {threads}"))

@@ -119,6 +119,58 @@ import Testing
     }
   }
 
+  /// Packed where it is used, a weight gives the bits that it gives packed before: training's graphs and
+  /// inference's plans agree. The last two cases have few pixels and several panels of outputs.
+  @Test(
+    arguments: cases + [
+      Case(name: "few pixels", geometry: try! geometry(4, 24, 600, kernel: 3)),
+      Case(
+        name: "few pixels of groups", geometry: try! geometry(3, 32, 1100, kernel: 1, groups: 2)),
+    ], [1, 2, 3])
+  func weightUsedOnce(_ test: Case, threads: Int) throws {
+    let geometry = test.geometry
+    let (batch, parallelism) = (2, Parallelism(threads: threads))
+    var source = TensorSource(seed: 95)
+    let x = source.normal(geometry.inputShape(batch: batch))
+    let weight = source.normal(geometry.weightShape)
+    for algorithm in ConvolutionAlgorithm.allCases where algorithm.serves(geometry) {
+      let kernel = try ConvolutionKernel(geometry, batch: batch, algorithm: algorithm)
+      func result(usedOnce: Bool) -> Tensor {
+        var y = Tensor(repeating: .nan, shape: geometry.outputShape(batch: batch))
+        var packed = Tensor(repeating: .nan, shape: [kernel.packedWeightCount])
+        var workspace = Tensor(repeating: .nan, shape: [kernel.workspaceCount(parallelism)])
+        x.withSpan { x in
+          weight.withSpan { weight in
+            y.withMutableSpan { y in
+              workspace.withMutableSpan { workspace in
+                if usedOnce {
+                  packed.withMutableSpan {
+                    kernel.run(
+                      x, weight: weight, packedWeight: &$0, into: &y, workspace: &workspace,
+                      parallelism: parallelism)
+                  }
+                } else {
+                  packed.withMutableSpan {
+                    kernel.pack(weight, into: &$0, parallelism: parallelism)
+                  }
+                  packed.withSpan {
+                    kernel.run(
+                      x, packedWeight: $0, into: &y, workspace: &workspace,
+                      parallelism: parallelism)
+                  }
+                }
+              }
+            }
+          }
+        }
+        return y
+      }
+      let (once, kept) = (result(usedOnce: true), result(usedOnce: false))
+      let areEqual = zip(once.elements, kept.elements).allSatisfy { $0.bitPattern == $1.bitPattern }
+      #expect(areEqual, "\(algorithm)")
+    }
+  }
+
   @Test(arguments: cases, [1, 2])
   func weightGradients(_ test: Case, threads: Int) throws {
     let geometry = test.geometry

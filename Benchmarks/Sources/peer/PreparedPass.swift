@@ -75,8 +75,13 @@ final class PreparedPass {
         result.withMutableSpan { result in
           workspace.withMutableSpan { workspace in
             switch kernel {
+            case .convolution(let convolution) where packs:
+              packed.withMutableSpan {
+                convolution.run(
+                  first, weight: second, packedWeight: &$0, into: &result, workspace: &workspace,
+                  parallelism: parallelism)
+              }
             case .convolution(let convolution):
-              if packs { packed.withMutableSpan { convolution.pack(second, into: &$0) } }
               packed.withSpan {
                 convolution.run(
                   first, packedWeight: $0, into: &result, workspace: &workspace,

@@ -32,7 +32,8 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
       var tensor = Tensor(zeros: [kernel.packedWeightCount])
       tensor.withMutableSpan { span in
         span.withUnsafeMutableBufferPointer {
-          kernel.pack(weight.unsafeBase, into: $0.baseAddress!)
+          kernel.pack(
+            weight.unsafeBase, into: $0.baseAddress!, parallelism: request.parallelism)
         }
       }
       packed = tensor

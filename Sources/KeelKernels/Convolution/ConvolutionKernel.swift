@@ -83,8 +83,11 @@ public struct ConvolutionKernel: Sendable {
   /// Packs a weight of the geometry's `weightShape` into the form that runs take. Worth keeping while the weight
   /// does not change.
   /// - Precondition: the spans have the weight's and the packed weight's counts.
-  public func pack(_ weight: Span<Float>, into packed: inout MutableSpan<Float>) {
-    packSpan(weight, into: &packed)
+  public func pack(
+    _ weight: Span<Float>, into packed: inout MutableSpan<Float>,
+    parallelism: Parallelism = Parallelism()
+  ) {
+    packSpan(weight, into: &packed, parallelism)
   }
 
   /// Computes the convolution.
@@ -115,16 +118,57 @@ public struct ConvolutionKernel: Sendable {
       bias: unsafe(bias), residual: unsafe(residual), activation: activation)
     runPacked(x, packedWeight, epilogue, into: &y, workspace: &workspace, parallelism)
   }
+
+  /// Computes the convolution with a weight that is used once, as in a training step: packs it on all threads,
+  /// panel by panel where it is used, if that is in one place.
+  /// - Parameters:
+  ///   - weight: the geometry's weight shape.
+  ///   - packedWeight: at least `packedWeightCount` floats of memory; what is in it afterwards is unspecified.
+  ///   - y: the geometry's output shape.
+  ///   - workspace: at least `workspaceCount` floats.
+  /// - Precondition: every span has its count.
+  public func run(
+    _ x: Span<Float>, weight: Span<Float>, packedWeight: inout MutableSpan<Float>,
+    into y: inout MutableSpan<Float>, workspace: inout MutableSpan<Float>,
+    parallelism: Parallelism = Parallelism()
+  ) {
+    precondition(
+      x.count == geometry.inputShape(batch: batch).elementCount
+        && y.count == geometry.outputShape(batch: batch).elementCount
+        && weight.count == geometry.weightCount && packedWeight.count >= packedWeightCount
+        && workspace.count >= workspaceCount(parallelism),
+      "expected operands of convolution \(geometry) for batch \(batch), found x \(x.count), y \(y.count), weight \(weight.count), packed weight \(packedWeight.count), workspace \(workspace.count)"
+    )
+    runOnce(x, weight, &packedWeight, into: &y, workspace: &workspace, parallelism)
+  }
 }
 
 extension ConvolutionKernel: PackedConvolution {
   package func pack(
-    _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>
+    _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>,
+    parallelism: Parallelism
   ) {
     switch method {
     case .windowed(let product): product.packForward(weight, into: packed)
-    case .indirect(let product): product.packForward(weight, into: packed)
+    case .indirect(let product):
+      product.pack(.forward(weight, geometry), into: packed, parallelism: parallelism)
     case .depthwise(let product): product.pack(weight, into: packed)
+    }
+  }
+
+  package func run(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, packed: UnsafeMutablePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    if case .indirect(let product) = method {
+      product.run(
+        source: x, weight: .forward(weight, geometry), packed: packed, into: y,
+        epilogue: epilogue, scratch: scratch, parallelism: parallelism)
+    } else {
+      pack(weight, into: packed, parallelism: parallelism)
+      run(
+        x, packed: packed, into: y, epilogue: epilogue, scratch: scratch, parallelism: parallelism)
     }
   }
 

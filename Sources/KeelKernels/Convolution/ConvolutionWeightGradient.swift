@@ -123,14 +123,15 @@ public struct ConvolutionWeightGradient: Sendable {
       rows: across,
       target: isProduct ? max(48, (across + wantedPieces - 1) / wantedPieces) : across)
     let parts = isProduct ? taps * panels.count * pieces.count : 1
-    let tasks = min(parts, max(1, 16 / slices.count))
-    units = RowTiles(rows: parts, target: (parts + tasks - 1) / tasks)
     // Chunks of 1×1 kernels stay in L1 and L2, unless larger ones are needed to make little of the sum's
     // own traffic. With single vectors every load counts.
     let hasSmallSum = isProduct && taps == 1 && geometry.weightCount <= 200_000
     let channels = geometry.inputChannels + geometry.outputChannels
     chunk = hasSmallSum ? max(64, min(128, 57_344 / channels / 32 * 32)) : Self.largestChunk
     bringsNext = hasSmallSum && panels.rows > 1
+    // What is bound by memory reads whole rows, if slices are enough for a small machine's threads.
+    let tasks = min(parts, max(1, (hasSmallSum ? 8 : 16) / slices.count))
+    units = RowTiles(rows: parts, target: (parts + tasks - 1) / tasks)
     let tables = 2 * Self.tableCount
     switch reading {
     case .depthwise: scratchPerWorker = 0

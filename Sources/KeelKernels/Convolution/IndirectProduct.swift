@@ -44,14 +44,12 @@ internal struct IndirectProduct: Sendable {
     var taskRows: Int { strip?.largest ?? tiles.largest }
   }
 
-  /// Where the weight is read as it is, not packed: the floats from a row of B to the next.
-  private let weightStep: Int?
-  /// Whether the weight is read as it is.
-  var readsWeight: Bool { weightStep != nil }
+  /// Whether a weight that is used once is read where it lies.
+  let readsWeight: Bool
   /// The floats of the packed weight, and of the zeros behind it that stand for padding.
   let packedCount: Int
   /// Where the zeros start.
-  private let zerosOffset: Int
+  let zerosOffset: Int
   /// The floats of scratch memory for one worker: addresses, and a strip or a block of the weight.
   let scratchPerWorker: Int
   /// The floats of the largest table.
@@ -66,11 +64,11 @@ internal struct IndirectProduct: Sendable {
 
   /// - Parameters:
   ///   - phases: windows whose runs are single taps.
-  ///   - weightTaps: for a transposed convolution whose weight is used once, the taps of the whole
-  ///     kernel: then the weight may be read as it is. nil for a weight that is packed.
+  ///   - mayReadWeight: for a transposed convolution whose weight is used once: then it may be read where
+  ///     it lies.
   init(
     batch: Int, groups: Int, inputsPerGroup: Int, outputsPerGroup: Int, sourceStride: Int,
-    phases geometries: [WindowPhase], weightTaps: Int? = nil
+    phases geometries: [WindowPhase], mayReadWeight: Bool = false
   ) {
     self.batch = batch
     self.groups = groups
@@ -79,8 +77,9 @@ internal struct IndirectProduct: Sendable {
     self.sourceStride = sourceStride
     let pixels = geometries.map { batch * $0.window.positionsPerImage }.max() ?? 0
     let readsWeight =
-      weightTaps != nil && inputsPerGroup >= 64 && outputsPerGroup % loops.width == 0
+      mayReadWeight && inputsPerGroup >= 64 && outputsPerGroup % loops.width == 0
       && pixels <= Self.fewPixels
+    self.readsWeight = readsWeight
     var offset = 0
     phases = geometries.map { geometry in
       let phase = Self.phase(
@@ -89,7 +88,6 @@ internal struct IndirectProduct: Sendable {
       offset += groups * phase.packedCount(outputsPerGroup)
       return phase
     }
-    weightStep = readsWeight ? weightTaps.map { $0 * outputsPerGroup } : nil
     if readsWeight { offset = 0 }
     zerosOffset = offset
     packedCount = offset + (sourceStride + 15) / 16 * 16
@@ -134,35 +132,84 @@ internal struct IndirectProduct: Sendable {
   }
 
   /// Computes every pixel of the result.
-  /// - Parameter weight: for input gradients, the weight that `packInputGradient` got.
   /// - Precondition: `scratch` has `scratchPerWorker` floats for each worker.
   func run(
-    source: UnsafePointer<Float>, packed: UnsafePointer<Float>, weight: UnsafePointer<Float>? = nil,
+    source: UnsafePointer<Float>, packed: UnsafePointer<Float>,
     into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     for phase in phases {
-      let panelTasks = phase.panelTasks
-      let rows = batch * phase.geometry.window.positionsPerImage
-      let work = rows * groups * outputsPerGroup * max(1, phase.runs * phase.depth)
-      parallelism.forEach(phase.tileCount * panelTasks, work: work) { task, worker in
-        let (tile, part) = task.quotientAndRemainder(dividingBy: panelTasks)
-        let first = part * phase.panelsPerTask
-        let panels = first..<min(first + phase.panelsPerTask, phase.panels.count)
-        let memory = scratch + worker * scratchPerWorker
-        run(
-          phase, tile, panels, source, weightStep == nil ? packed : weight!, packed + zerosOffset,
-          y,
-          epilogue, memory)
+      run(
+        phase, source, .packed(packed + phase.packedOffset), zeros: packed + zerosOffset, y,
+        epilogue, scratch, parallelism)
+    }
+  }
+
+  /// Computes every pixel of the result with a weight that is used once.
+  /// - Parameter packed: memory for `packedCount` floats.
+  /// - Precondition: `scratch` has `scratchPerWorker` floats for each worker.
+  func run(
+    source: UnsafePointer<Float>, weight: WeightSource, packed: UnsafeMutablePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    packZeros(into: packed)
+    for phase in phases {
+      let operand: Weight
+      if readsWeight {
+        operand = .loose(weight)
+      } else if packsInTasks(phase, parallelism) {
+        operand = .packing(weight, memory: packed)
+      } else {
+        pack(phase, weight, into: packed, parallelism: parallelism)
+        operand = .packed(packed + phase.packedOffset)
       }
+      run(
+        phase, source, operand, zeros: packed + zerosOffset, y, epilogue, scratch, parallelism)
+    }
+  }
+
+  /// How a task finds its part of the weight.
+  private enum Weight {
+    /// The phase's panels, group by group.
+    case packed(UnsafePointer<Float>)
+    /// Each panel is used by one task, which packs it where it stays in the cache; memory for each worker.
+    case packing(WeightSource, memory: UnsafeMutablePointer<Float>)
+    /// Where it lies.
+    case loose(WeightSource)
+  }
+
+  /// Whether each panel is used once, and small enough to be read from L2 after it was written there.
+  private func packsInTasks(_ phase: Phase, _ parallelism: Parallelism) -> Bool {
+    let panel = phase.panelCount
+    let workers = min(parallelism.threadCount, phase.panelTasks)
+    return phase.tileCount == 1 && !phase.usesDots && panel <= 262_144
+      && workers * panel <= zerosOffset
+  }
+
+  private func run(
+    _ phase: Phase, _ source: UnsafePointer<Float>, _ weight: Weight,
+    zeros: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands,
+    _ scratch: UnsafeMutablePointer<Float>, _ parallelism: Parallelism
+  ) {
+    let panelTasks = phase.panelTasks
+    let rows = batch * phase.geometry.window.positionsPerImage
+    // Storing a float takes about as long as 16 operations.
+    let work = rows * groups * outputsPerGroup * max(16, phase.runs * phase.depth)
+    parallelism.forEach(phase.tileCount * panelTasks, work: work) { task, worker in
+      let (tile, part) = task.quotientAndRemainder(dividingBy: panelTasks)
+      let first = part * phase.panelsPerTask
+      let panels = first..<min(first + phase.panelsPerTask, phase.panels.count)
+      run(
+        phase, tile, panels, source, weight, zeros, y, epilogue,
+        scratch + worker * scratchPerWorker, worker)
     }
   }
 
   private func run(
     _ phase: Phase, _ tile: Int, _ panels: Range<Int>, _ source: UnsafePointer<Float>,
-    _ weight: UnsafePointer<Float>, _ zeros: UnsafePointer<Float>,
-    _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands,
-    _ memory: UnsafeMutablePointer<Float>
+    _ weight: Weight, _ zeros: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
+    _ epilogue: EpilogueOperands, _ memory: UnsafeMutablePointer<Float>, _ worker: Int
   ) {
     let window = phase.geometry.window
     let stride = groups * outputsPerGroup
@@ -191,24 +238,30 @@ internal struct IndirectProduct: Sendable {
     }
     for group in 0..<groups {
       let base = group * outputsPerGroup
+      let columns = phase.columns(of: panels, outputs: outputsPerGroup)
       if phase.runs > 0 {
-        if let weightStep {
-          let columns = phase.columns(of: panels, outputs: outputsPerGroup)
+        switch weight {
+        case .loose(let weight):
           loops.streamedProduct(
             table.targets, table.sources, count, phase.runs, phase.depth, group * inputsPerGroup,
-            weight + group * inputsPerGroup * weightStep + columns.lowerBound, weightStep,
-            outputsPerGroup, window.runNumbers, memory + tableCount, base + columns.lowerBound,
+            weight.start + group * weight.groupStride + columns.lowerBound, weight.kStride,
+            weight.tapStride, window.runNumbers, memory + tableCount, base + columns.lowerBound,
             columns.count)
-        } else {
-          let own = weight + phase.packedOffset + group * phase.packedCount(outputsPerGroup)
+        case .packing(let weight, let memory):
+          let own = memory + worker * phase.panelCount
           for panel in panels {
+            pack(phase, weight, group, panel, into: own)
+            multiply(phase, panel, rows, group, source, own, y, table)
+          }
+        case .packed(let packed):
+          let own = packed + group * phase.packedCount(outputsPerGroup)
+          for panel in panels {
+            let first = phase.columns(ofPanel: panel, of: outputsPerGroup).lowerBound
             multiply(
-              phase, phase.columns(ofPanel: panel, of: outputsPerGroup), rows, group, source, own,
-              y, table)
+              phase, panel, rows, group, source, own + first * phase.runs * phase.depth, y, table)
           }
         }
       }
-      let columns = phase.columns(of: panels, outputs: outputsPerGroup)
       epilogue.apply(
         to: y, of: phase.geometry, rows: rows,
         columns: base + columns.lowerBound..<base + columns.upperBound, stride: stride)
@@ -227,13 +280,13 @@ internal struct IndirectProduct: Sendable {
     }
   }
 
-  /// One panel of a group: `packed` is the group's packed weight.
+  /// One panel of a group, whose packed weight is `panel`.
   private func multiply(
-    _ phase: Phase, _ columns: Range<Int>, _ rows: Range<Int>, _ group: Int,
-    _ source: UnsafePointer<Float>, _ packed: UnsafePointer<Float>,
+    _ phase: Phase, _ number: Int, _ rows: Range<Int>, _ group: Int,
+    _ source: UnsafePointer<Float>, _ panel: UnsafePointer<Float>,
     _ y: UnsafeMutablePointer<Float>, _ table: AddressTable
   ) {
-    let panel = packed + columns.lowerBound * phase.runs * phase.depth
+    let columns = phase.columns(ofPanel: number, of: outputsPerGroup)
     let offset = group * inputsPerGroup
     let column = group * outputsPerGroup + columns.lowerBound
     if phase.usesDots {
@@ -252,66 +305,6 @@ internal struct IndirectProduct: Sendable {
         columns.count)
     }
   }
-
-  // MARK: Packing
-
-  /// Packs a convolution's weight Cout×taps×(Cin/G) for its forward pass.
-  func packForward(_ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>) {
-    let k = phases[0].geometry.window.columnCount
-    pack(
-      weight, into: packed, groupStride: outputsPerGroup * k, tapStride: inputsPerGroup, kStride: 1,
-      columnStride: k, parallelism: .serial)
-  }
-
-  /// Packs a convolution's weight for its input gradient: row (tap, o) of B holds weight[o, tap, ·].
-  /// - Parameter taps: the taps of the whole kernel.
-  func packInputGradient(
-    _ weight: UnsafePointer<Float>, taps: Int, into packed: UnsafeMutablePointer<Float>,
-    parallelism: Parallelism
-  ) {
-    let outputStride = taps * outputsPerGroup
-    pack(
-      weight, into: packed, groupStride: inputsPerGroup * outputStride, tapStride: outputsPerGroup,
-      kStride: outputStride, columnStride: 1, parallelism: parallelism)
-  }
-
-  private func pack(
-    _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>, groupStride: Int,
-    tapStride: Int, kStride: Int, columnStride: Int, parallelism: Parallelism
-  ) {
-    (packed + zerosOffset).update(repeating: 0, count: packedCount - zerosOffset)
-    guard weightStep == nil else { return }
-    for phase in phases where phase.runs > 0 {
-      let taps = phase.geometry.window.taps
-      let k = taps.count * inputsPerGroup
-      let tasks = groups * phase.panels.count
-      parallelism.forEach(tasks, work: groups * k * outputsPerGroup) { task, _ in
-        let (group, panel) = task.quotientAndRemainder(dividingBy: phase.panels.count)
-        let columns = phase.columns(ofPanel: panel, of: outputsPerGroup)
-        let from = weight + group * groupStride + columns.lowerBound * columnStride
-        let to =
-          packed + phase.packedOffset + group * phase.packedCount(outputsPerGroup)
-          + columns.lowerBound * k
-        if phase.usesDots {
-          for column in columns {
-            for (i, tap) in taps.enumerated() {
-              let source = from + column * columnStride + tap.number * tapStride
-              for c in 0..<inputsPerGroup {
-                to[column * k + i * inputsPerGroup + c] = source[c * kStride]
-              }
-            }
-          }
-        } else {
-          let width = phase.panels[panel].count * loops.width
-          for (i, tap) in taps.enumerated() {
-            loops.packPanel(
-              to + i * inputsPerGroup * width, from + tap.number * tapStride, inputsPerGroup,
-              kStride, columns.count, columnStride)
-          }
-        }
-      }
-    }
-  }
 }
 
 extension IndirectProduct.Phase {
@@ -327,6 +320,9 @@ extension IndirectProduct.Phase {
     columns(ofPanel: panels.lowerBound, of: outputs)
       .lowerBound..<columns(ofPanel: panels.upperBound - 1, of: outputs).upperBound
   }
+
+  /// The floats of the largest panel.
+  var panelCount: Int { runs * depth * panels.largest * loops.width }
 
   /// The floats of one group's packed weight.
   func packedCount(_ outputs: Int) -> Int {

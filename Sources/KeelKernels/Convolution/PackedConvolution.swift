@@ -12,7 +12,9 @@ package protocol PackedConvolution: Sendable {
   func workspaceCount(_ parallelism: Parallelism) -> Int
 
   /// Packs a weight.
-  func pack(_ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>)
+  func pack(
+    _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>,
+    parallelism: Parallelism)
 
   /// Computes y, which must not overlap any operand.
   func run(
@@ -27,26 +29,18 @@ package protocol PackedConvolution: Sendable {
 }
 
 extension PackedConvolution {
-  package func run(
-    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, packed: UnsafeMutablePointer<Float>,
-    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
-    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
-  ) {
-    pack(weight, into: packed)
-    run(
-      x, packed: packed, into: y, epilogue: epilogue, scratch: scratch, parallelism: parallelism)
-  }
-
   /// Packs a weight from a span into one.
   /// - Precondition: the spans have the weight's and the packed weight's counts.
-  internal func packSpan(_ weight: Span<Float>, into packed: inout MutableSpan<Float>) {
+  internal func packSpan(
+    _ weight: Span<Float>, into packed: inout MutableSpan<Float>, _ parallelism: Parallelism
+  ) {
     precondition(
       weight.count == geometry.weightCount && packed.count >= packedWeightCount,
       "expected \(geometry.weightCount) weights and room for \(packedWeightCount), found \(weight.count) and \(packed.count)"
     )
     weight.withUnsafeBufferPointer { weight in
       packed.withUnsafeMutableBufferPointer { packed in
-        pack(weight.baseAddress!, into: packed.baseAddress!)
+        pack(weight.baseAddress!, into: packed.baseAddress!, parallelism: parallelism)
       }
     }
   }
@@ -65,6 +59,28 @@ extension PackedConvolution {
               x.baseAddress!, packed: packed.baseAddress!, into: y.baseAddress!,
               epilogue: epilogue, scratch: workspace.baseAddress ?? y.baseAddress!,
               parallelism: parallelism)
+          }
+        }
+      }
+    }
+  }
+
+  /// The same with a weight that is used once.
+  internal func runOnce(
+    _ x: Span<Float>, _ weight: Span<Float>, _ packedWeight: inout MutableSpan<Float>,
+    into y: inout MutableSpan<Float>, workspace: inout MutableSpan<Float>,
+    _ parallelism: Parallelism
+  ) {
+    x.withUnsafeBufferPointer { x in
+      weight.withUnsafeBufferPointer { weight in
+        packedWeight.withUnsafeMutableBufferPointer { packed in
+          workspace.withUnsafeMutableBufferPointer { workspace in
+            y.withUnsafeMutableBufferPointer { y in
+              run(
+                x.baseAddress!, weight: weight.baseAddress!, packed: packed.baseAddress!,
+                into: y.baseAddress!, epilogue: EpilogueOperands(),
+                scratch: workspace.baseAddress ?? y.baseAddress!, parallelism: parallelism)
+            }
           }
         }
       }

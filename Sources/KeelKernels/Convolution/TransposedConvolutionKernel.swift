@@ -35,16 +35,16 @@ public struct TransposedConvolutionKernel: Sendable {
             geometry, channels: geometry.outputChannels)))
       unpacked = nil
     } else {
-      func product(weightTaps: Int?) -> IndirectProduct {
+      func product(mayReadWeight: Bool) -> IndirectProduct {
         IndirectProduct(
           batch: batch, groups: geometry.groups, inputsPerGroup: geometry.outputChannelsPerGroup,
           outputsPerGroup: geometry.inputChannelsPerGroup, sourceStride: geometry.outputChannels,
           phases: WindowPhase.inputGradient(
             geometry, channels: geometry.outputChannelsPerGroup),
-          weightTaps: weightTaps)
+          mayReadWeight: mayReadWeight)
       }
-      method = .indirect(product(weightTaps: nil))
-      let unpacked = product(weightTaps: geometry.tapCount)
+      method = .indirect(product(mayReadWeight: false))
+      let unpacked = product(mayReadWeight: true)
       self.unpacked = unpacked.readsWeight ? unpacked : nil
     }
   }
@@ -60,8 +60,11 @@ public struct TransposedConvolutionKernel: Sendable {
   /// Packs a weight of the geometry's `weightShape` into the form that runs take. Worth keeping while
   /// the weight does not change.
   /// - Precondition: the spans have the weight's and the packed weight's counts.
-  public func pack(_ weight: Span<Float>, into packed: inout MutableSpan<Float>) {
-    packSpan(weight, into: &packed)
+  public func pack(
+    _ weight: Span<Float>, into packed: inout MutableSpan<Float>,
+    parallelism: Parallelism = Parallelism()
+  ) {
+    packSpan(weight, into: &packed, parallelism)
   }
 
   /// Computes the transposed convolution.
@@ -113,38 +116,18 @@ public struct TransposedConvolutionKernel: Sendable {
         && workspace.count >= workspaceCount(parallelism),
       "expected operands of transposed convolution \(geometry) for batch \(batch), found x \(x.count), y \(y.count), weight \(weight.count), packed weight \(packedWeight.count), workspace \(workspace.count)"
     )
-    x.withUnsafeBufferPointer { x in
-      weight.withUnsafeBufferPointer { weight in
-        packedWeight.withUnsafeMutableBufferPointer { packed in
-          workspace.withUnsafeMutableBufferPointer { workspace in
-            y.withUnsafeMutableBufferPointer { y in
-              run(
-                x.baseAddress!, weight: weight.baseAddress!, packed: packed.baseAddress!,
-                into: y.baseAddress!, epilogue: EpilogueOperands(),
-                scratch: workspace.baseAddress ?? y.baseAddress!, parallelism: parallelism)
-            }
-          }
-        }
-      }
-    }
+    runOnce(x, weight, &packedWeight, into: &y, workspace: &workspace, parallelism)
   }
 }
 
 extension TransposedConvolutionKernel: PackedConvolution {
   package func pack(
-    _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>
-  ) {
-    pack(weight, into: packed, .serial)
-  }
-
-  private func pack(
     _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>,
-    _ parallelism: Parallelism
+    parallelism: Parallelism
   ) {
     switch method {
     case .indirect(let product):
-      product.packInputGradient(
-        weight, taps: geometry.tapCount, into: packed, parallelism: parallelism)
+      product.pack(.inputGradient(weight, geometry), into: packed, parallelism: parallelism)
     case .depthwise(let product): product.pack(weight, into: packed)
     case .windowed: preconditionFailure("transposed convolutions are not gathered")
     }
@@ -155,15 +138,12 @@ extension TransposedConvolutionKernel: PackedConvolution {
     into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
-    if let unpacked {
-      // Writes the zeros that stand for padding.
-      unpacked.packInputGradient(
-        weight, taps: geometry.tapCount, into: packed, parallelism: parallelism)
-      unpacked.run(
-        source: x, packed: packed, weight: weight, into: y, epilogue: epilogue, scratch: scratch,
-        parallelism: parallelism)
+    if case .indirect(let product) = method {
+      (unpacked ?? product).run(
+        source: x, weight: .inputGradient(weight, geometry), packed: packed, into: y,
+        epilogue: epilogue, scratch: scratch, parallelism: parallelism)
     } else {
-      pack(weight, into: packed, parallelism)
+      pack(weight, into: packed, parallelism: parallelism)
       run(
         x, packed: packed, into: y, epilogue: epilogue, scratch: scratch, parallelism: parallelism)
     }
