@@ -62,11 +62,4 @@ public struct WhiteningCase: Hashable, Sendable {
     guard trains else { return forward }
     return try forward.differentiated("y", from: "dy", withRespectTo: .named(names))
   }
-
-  /// The work of a run in multiply-adds: the covariance, the map, and in training four such products more.
-  public func multiplyAdds(trains: Bool) -> Int {
-    let product = shape.elementCount * blockSize
-    let forward = method == .transfer ? 3 : 2
-    return product * (trains ? forward + (method == .transfer ? 4 : 3) : forward)
-  }
 }

@@ -6,10 +6,11 @@ import Keel
 struct WhiteningBenchmark: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "whitening",
-    abstract: "Times symmetric eigendecompositions by Jacobi rotations and by LAPACKE.",
+    abstract: "Times whitenings beside their matrix products alone, and eigendecompositions.",
     discussion: """
-      The matrices are covariances of random rows. Results are checked before anything is timed; the exit \
-      status is 1 where one is wrong. Rounds are interleaved.
+      Whitenings are those that are compared with PyTorch, forward and in training. Eigendecompositions, by \
+      Jacobi rotations and by LAPACKE, are of covariances of random rows. Results are checked before anything \
+      is timed; the exit status is 1 where one is wrong. Rounds are interleaved.
       """)
 
   @Option(help: "Threads. (default: KEEL_THREADS or the process's CPUs)")
@@ -18,7 +19,8 @@ struct WhiteningBenchmark: ParsableCommand {
   @Option(help: "Timed rounds. (default: 11; 3 with --quick)")
   var rounds: Int?
 
-  @Option(help: "Only lines that match this regular expression, such as 'eigen 16 '.")
+  @Option(
+    help: "Only lines that match this regular expression, such as 'eigen 16 ' or 'zca.*training'.")
   var lines: String?
 
   @Flag(help: "Print one JSON object and nothing else.")
@@ -30,7 +32,8 @@ struct WhiteningBenchmark: ParsableCommand {
   func validate() throws {
     if let threads, threads < 1 { throw ValidationError("--threads must be at least 1.") }
     if let rounds, rounds < 1 { throw ValidationError("--rounds must be at least 1.") }
-    if try chosenLines().isEmpty { throw ValidationError("No line matches --lines.") }
+    let (eigen, whitening) = try chosenLines()
+    if eigen.isEmpty, whitening.isEmpty { throw ValidationError("No line matches --lines.") }
   }
 
   func run() throws {
@@ -41,24 +44,30 @@ struct WhiteningBenchmark: ParsableCommand {
     let sampling = Sampling(rounds: rounds, warmUps: 1, minimumSample: quick ? 0.0005 : 0.002)
     let progress = Progress()
     defer { progress.clear() }
-    var results: [EigenResult] = []
-    let lines = try chosenLines()
-    for (index, line) in lines.enumerated() {
-      progress.show("[\(index + 1)/\(lines.count)] \(line.name)")
-      results.append(try line.measure(threads: threads, sampling: sampling))
+    let (eigen, whitening) = try chosenLines()
+    let count = eigen.count + whitening.count
+    var report = Report(
+      machine: machine, rounds: rounds, largestJacobiOrder: EigenBatch.largestJacobiOrder)
+    for (index, line) in eigen.enumerated() {
+      progress.show("[\(index + 1)/\(count)] \(line.name)")
+      report.eigen.append(try line.measure(threads: threads, sampling: sampling))
+    }
+    for (index, line) in whitening.enumerated() {
+      progress.show("[\(eigen.count + index + 1)/\(count)] \(line.name)")
+      report.whitening.append(try line.measure(threads: threads, sampling: sampling))
     }
     progress.clear()
-    let report = Report(
-      machine: machine, rounds: rounds, largestJacobiOrder: EigenBatch.largestJacobiOrder,
-      eigen: results)
     print(json ? try jsonText(report) : report.text)
   }
 
-  private func chosenLines() throws -> [EigenLine] {
-    guard let lines else { return EigenLine.all }
+  private func chosenLines() throws -> (eigen: [EigenLine], whitening: [WhiteningLine]) {
+    guard let lines else { return (EigenLine.all, WhiteningLine.all) }
     guard let pattern = try? Regex(lines).ignoresCase() else {
       throw ValidationError("--lines is not a regular expression: \(lines)")
     }
-    return EigenLine.all.filter { $0.name.contains(pattern) }
+    return (
+      EigenLine.all.filter { $0.name.contains(pattern) },
+      WhiteningLine.all.filter { $0.name.contains(pattern) }
+    )
   }
 }
