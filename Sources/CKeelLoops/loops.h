@@ -127,6 +127,7 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 #include "windows.h"
 #include "pooling.h"
 #include "products.h"
+#include "packing.h"
 #include "depthwise.h"
 #include "depthwiseWeight.h"
 #include "whitening.h"
@@ -169,6 +170,7 @@ const KeelLoops KEEL_TABLE = {
     .locate = locate,
     .windowProduct = windowProduct,
     .pixelProduct = pixelProduct,
+    .mapRows = mapRows,
     .streamedProduct = streamedProduct,
     .windowDots = windowDots,
     .windowGradient = windowGradient,
@@ -177,7 +179,7 @@ const KeelLoops KEEL_TABLE = {
     .depthwise = depthwise,
     .depthwiseWeight = depthwiseWeight,
     .centerRows = centerRows,
-    .shiftRows = shiftRows,
+    .drain = drainStores,
     .comoments = comoments,
     .fetch = fetch,
     .poolMaximum = poolMaximum,

@@ -116,6 +116,58 @@ INLINE void pixelTile(const int R, const int V, long row, const Block *q) {
   STORE_SUMS(R, V, q->y + (row + r) * q->yStep, q->columns, q->add)
 }
 
+/* What the tiles of some rows of a block map share: y = x·b + shift + residual. */
+typedef struct Mapped {
+  float *y;
+  const float *x;
+  long yStep, xStep, depth;
+  const float *b; /* depth rows of V vectors, one after another */
+  long columns;
+  const float *shift, *residual; /* may be null; rows of the residual lie as those of y */
+  int streams;
+} Mapped;
+
+/* The last columns, where they are no whole vector. */
+static __attribute__((noinline)) void mapEnds(const Mapped *q, long row, long rows, long first,
+                                              const float *ends) {
+  for (long r = row; r < row + rows; r++, ends += KEEL_WIDTH) {
+    const long at = r * q->yStep + first;
+    for (long c = 0; c < q->columns - first; c++) {
+      float sum = ends[c];
+      if (q->shift) sum += q->shift[first + c];
+      if (q->residual) sum += q->residual[at + c];
+      q->y[at + c] = sum;
+    }
+  }
+}
+
+INLINE void mapTile(const int R, const int V, long row, const Mapped *q) {
+  Vector s[MOST_ROWS][PANEL];
+  EACH(r, R) EACH(v, V) s[r][v] = splat(0);
+  const float *b = q->b, *a[MOST_ROWS];
+  EACH(r, R) a[r] = q->x + (row + r) * q->xStep;
+  const long depth = q->depth;
+  for (long k = 0; k < depth; k++, b += V * KEEL_WIDTH) addOuter(R, V, s, a, k, b);
+  const long step = q->yStep, rest = q->columns - (V - 1) * KEEL_WIDTH;
+  const int whole = rest < KEEL_WIDTH ? V - 1 : V, streams = q->streams;
+  const float *shift = q->shift, *residual = q->residual ? q->residual + row * step : 0;
+  float *y = q->y + row * step;
+  EACH(v, V) if (v < whole) {
+    if (shift) {
+      const Vector t = load(shift + v * KEEL_WIDTH);
+      EACH(r, R) s[r][v] += t;
+    }
+    if (residual) EACH(r, R) s[r][v] += load(residual + r * step + v * KEEL_WIDTH);
+    if (streams) EACH(r, R) __builtin_nontemporal_store(s[r][v], (Vector *)(y + r * step + v * KEEL_WIDTH));
+    else EACH(r, R) store(y + r * step + v * KEEL_WIDTH, s[r][v]);
+  }
+  if (whole < V) {
+    float ends[MOST_ROWS * KEEL_WIDTH];
+    EACH(r, R) store(ends + r * KEEL_WIDTH, s[r][V - 1]);
+    mapEnds(q, row, R, (V - 1) * KEEL_WIDTH, ends);
+  }
+}
+
 /* A tile of the weight's gradient: R columns of a by V vectors of b, summed over `count` positions. Where
    `brings` is set, a line is brought into L2 for each of them: `ahead` floats from what `near` says. */
 INLINE void gradientTile(const int R, const int V, const int brings, float *sum, long sumStride,
@@ -147,6 +199,7 @@ INLINE void gradientTile(const int R, const int V, const int brings, float *sum,
 
 #define WINDOWS(R, V) windowTile(R, V, row, q)
 #define PIXELS(R, V) pixelTile(R, V, row, q)
+#define MAPPED(R, V) mapTile(R, V, row, q)
 #define GRADIENT(R, V) \
   gradientTile(R, V, 0, sum, sumStride, a, aOffset, b, bOffset, 0, 0, count, columns, add)
 #define BRINGING(R, V) \
@@ -157,6 +210,9 @@ INLINE void gradientTile(const int R, const int V, const int brings, float *sum,
   }                                                                                               \
   static __attribute__((noinline)) void pixelTiles##V(long R, long row, const Block *q) {         \
     switch (R) { CASES(PIXELS, V) }                                                               \
+  }                                                                                               \
+  static __attribute__((noinline)) void mapTiles##V(long R, long row, const Mapped *q) {          \
+    switch (R) { CASES(MAPPED, V) }                                                               \
   }                                                                                               \
   static __attribute__((noinline)) void gradientTiles##V(                                         \
       long R, float *sum, long sumStride, const float *const *a, long aOffset,                    \
@@ -176,6 +232,7 @@ TILES(2, CASES6)
 #undef TILES
 #undef WINDOWS
 #undef PIXELS
+#undef MAPPED
 #undef GRADIENT
 #undef BRINGING
 
@@ -254,6 +311,30 @@ static void pixelProduct(float *y, long yStep, const float *x, long xStep, long 
     productBlock(vectors, q, width);
     q.b += q.depth * width;
     q.add = 1;
+  }
+}
+
+static void mapRows(float *y, long yStep, const float *x, long xStep, long rows, long depth,
+                    const float *b, long columns, const float *shift, const float *residual,
+                    int streams) {
+  enum { LINE = 16 };
+  static void (*const tilesOf[PANEL + 1])(long, long, const Mapped *) = {
+      [1] = mapTiles1, [2] = mapTiles2,
+#if KEEL_WIDTH >= 16 || defined(__aarch64__)
+      [3] = mapTiles3, [4] = mapTiles4,
+#endif
+  };
+  const long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH;
+  /* Past the caches go whole lines only: others would wait for their rest. */
+  const Mapped q = {.y = y, .x = x, .yStep = yStep, .xStep = xStep, .depth = depth, .b = b,
+                    .columns = columns, .shift = shift, .residual = residual,
+                    .streams = streams && columns % LINE == 0 && yStep % LINE == 0 &&
+                               (__UINTPTR_TYPE__)y % (LINE * sizeof(float)) == 0};
+  const long tiles = (rows + tileRows[vectors] - 1) / tileRows[vectors];
+  for (long t = 0, row = 0; t < tiles; t++) {
+    const long count = rows / tiles + (t < rows % tiles);
+    tilesOf[vectors](count, row, &q);
+    row += count;
   }
 }
 
@@ -391,74 +472,4 @@ static void windowDots(float *const *to, const float *const *from, long rows, lo
   }
 #undef ROWS
 #undef TILE
-}
-
-/* The first, or last, halves of two vectors, element by element in turn. */
-#if KEEL_WIDTH == 16
-#define FIRST_HALVES(a, b) \
-  __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
-#define LAST_HALVES(a, b) \
-  __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
-enum { SHUFFLES = 4 };
-#elif KEEL_WIDTH == 8
-#define FIRST_HALVES(a, b) __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11)
-#define LAST_HALVES(a, b) __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15)
-enum { SHUFFLES = 3 };
-#else
-#define FIRST_HALVES(a, b) __builtin_shufflevector(a, b, 0, 4, 1, 5)
-#define LAST_HALVES(a, b) __builtin_shufflevector(a, b, 2, 6, 3, 7)
-enum { SHUFFLES = 2 };
-#endif
-
-/* to[k·toStep + c] = from[c·fromStep + k] for a square of vectors; the squares that follow along k are brought
-   nearer. */
-INLINE void transposeSquare(float *to, long toStep, const float *from, long fromStep) {
-  enum { AHEAD = 32 };
-  Vector v[KEEL_WIDTH], w[KEEL_WIDTH];
-  EACH(i, KEEL_WIDTH) {
-    v[i] = load(from + i * fromStep);
-    __builtin_prefetch(from + i * fromStep + AHEAD, 0, 3);
-  }
-  EACH(s, SHUFFLES) {
-    EACH(i, KEEL_WIDTH / 2) {
-      w[2 * i] = FIRST_HALVES(v[i], v[i + KEEL_WIDTH / 2]);
-      w[2 * i + 1] = LAST_HALVES(v[i], v[i + KEEL_WIDTH / 2]);
-    }
-    EACH(i, KEEL_WIDTH) v[i] = w[i];
-  }
-  EACH(i, KEEL_WIDTH) store(to + i * toStep, v[i]);
-}
-
-/* One panel: to[k][v·KEEL_WIDTH...] = b[k·kStride + column·columnStride], zero beyond `columns`. */
-static void packPanel(float *to, const float *b, long depth, long kStride, long columns,
-                      long columnStride) {
-  long width = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH * KEEL_WIDTH;
-  if (columnStride == 1) {
-    for (long k = 0; k < depth; k++) {
-      copyFloats(to, b + k * kStride, columns);
-      if (columns < width) zeroFloats(to + columns, width - columns);
-      to += width;
-    }
-    return;
-  }
-  for (long k0 = 0; k0 < depth; k0 += KEEL_WIDTH) {
-    const long k1 = k0 + KEEL_WIDTH < depth ? k0 + KEEL_WIDTH : depth;
-    const int isSquare = kStride == 1 && k0 + KEEL_WIDTH <= depth;
-    long c = 0;
-    for (; isSquare && c + KEEL_WIDTH <= columns; c += KEEL_WIDTH)
-      transposeSquare(to + k0 * width + c, width, b + c * columnStride + k0, columnStride);
-    for (; c < columns; c++)
-      for (long k = k0; k < k1; k++) to[k * width + c] = b[c * columnStride + k * kStride];
-    if (columns < width)
-      for (long k = k0; k < k1; k++) zeroFloats(to + k * width + columns, width - columns);
-  }
-}
-
-/* Rows one after another, `stride` floats each, zero beyond `columns`. */
-static void copyRows(float *to, long stride, const float *const *from, long offset, long rows,
-                     long columns) {
-  for (long r = 0; r < rows; r++, to += stride) {
-    copyFloats(to, from[r] + offset, columns);
-    if (columns < stride) zeroFloats(to + columns, stride - columns);
-  }
 }

@@ -31,29 +31,6 @@ static void centerRows(float *to, const float *x, long rows, long stride, long c
   }
 }
 
-static void shiftRows(float *y, const float *x, long rows, long stride, long channels,
-                      const float *shift, const float *residual, int streams) {
-  streams = streams && canStream(y, channels);
-  for (long r = 0; r < rows; r++, y += channels, x += stride) {
-    long c = 0;
-    if (residual) {
-      const float *more = residual + r * channels;
-#define BODY(T) PUT(T, y + c, LOAD(T, x + c) + LOAD(T, shift + c) + LOAD(T, more + c));
-      CHANNELS(BODY)
-#undef BODY
-    } else if (shift) {
-#define BODY(T) PUT(T, y + c, LOAD(T, x + c) + LOAD(T, shift + c));
-      CHANNELS(BODY)
-#undef BODY
-    } else {
-#define BODY(T) PUT(T, y + c, LOAD(T, x + c));
-      CHANNELS(BODY)
-#undef BODY
-    }
-  }
-  if (streams) drain();
-}
-
 /* One row of one strip less the pivot, in double. */
 INLINE void widenStrip(double *to, const float *x, long channels, const float *pivot) {
   if (channels >= STRIP) {
@@ -119,6 +96,8 @@ INLINE void sumStripFloat(double *sums, const float *panel, long rows) {
   for (long r = 0; r < rows; r++, panel += STRIP) s += load(panel);
   for (int i = 0; i < STRIP; i++) sums[i] += s[i];
 }
+
+static void drainStores(void) { drain(); }
 
 static void fetch(const float *from, long count) {
   for (long i = 0; i < count; i += 16) __builtin_prefetch(from + i, 0, 2);

@@ -25,22 +25,6 @@ static void testCentering(long channels) {
   release();
 }
 
-static void testShifting(long channels) {
-  const long rows = 7, stride = channels + STRIDE_MORE;
-  float *x = numbers(rows * stride), *shift = numbers(channels), *more = numbers(rows * channels);
-  float *y = blank(rows * channels);
-  double *expected = doubles(rows * channels);
-  for (int form = 0; form < 3; form++)
-    for (int streams = 0; streams < 2; streams++) {
-      for (long i = 0; i < rows * channels; i++)
-        expected[i] = (double)x[i / channels * stride + i % channels] +
-                      (form > 0 ? (double)shift[i % channels] : 0) + (form > 1 ? (double)more[i] : 0);
-      ENTRY(shiftRows)(y, x, rows, stride, channels, form > 0 ? shift : 0, form > 1 ? more : 0, streams);
-      expect("shiftRows", channels, y, expected, rows * channels, 1e-6);
-    }
-  release();
-}
-
 static long padded(long channels) { return (channels + loops->width - 1) / loops->width * loops->width; }
 
 static void testComoments(long channels, long size, long rows, int wide) {
@@ -77,7 +61,6 @@ static void testComoments(long channels, long size, long rows, int wide) {
 void testWhitening(void) {
   for (int l = 0; l < LENGTHS; l++) {
     testCentering(lengths[l]);
-    testShifting(lengths[l]);
     for (int k = 0; k < CASES; k++)
       for (int s = 0; s < LENGTHS; s++)
         if (lengths[s] <= lengths[l] && lengths[l] <= 40)

@@ -66,6 +66,32 @@ static void testPixels(long columns, long depth) {
     }
 }
 
+static void testMaps(long columns, long depth) {
+  const long width = ENTRY(width);
+  if (columns > width * ENTRY(panel)) return;
+  const long whole = (columns + width - 1) / width * width;
+  for (long rows = 1; rows <= 2 * MOST; rows += 5)
+    for (int form = 0; form < 8; form++) {
+      const int hasShift = form & 1, hasResidual = form & 2, streams = form & 4;
+      const long wide = columns + (hasShift ? 0 : 3), xStep = depth + 1;
+      float *y = numbers(rows * wide), *x = numbers(rows * xStep), *b = numbers(depth * whole);
+      float *shift = numbers(columns), *residual = numbers(rows * wide);
+      double *expected = doubles(rows * wide);
+      for (long i = 0; i < rows * wide; i++) {
+        const long p = i / wide, j = i % wide;
+        expected[i] = j >= columns ? y[i]
+                                   : (hasShift ? shift[j] : 0) + (hasResidual ? residual[i] : 0);
+        for (long k = 0; j < columns && k < depth; k++)
+          expected[i] += (double)x[p * xStep + k] * b[k * whole + j];
+      }
+      ENTRY(mapRows)(y, wide, x, xStep, rows, depth, b, columns, hasShift ? shift : 0,
+                     hasResidual ? residual : 0, streams);
+      ENTRY(drain)();
+      expect("mapRows", columns, y, expected, rows * wide, 2e-5);
+      release();
+    }
+}
+
 static void testDots(long columns) {
   const long depth = 2 * ENTRY(width), length = RUNS * depth, wide = columns + 1;
   for (long rows = 1; rows <= MOST; rows += 5) {
@@ -144,6 +170,7 @@ void testWindowProducts(void) {
     testProduct(lengths[l], 5);
     testProduct(lengths[l], 67);
     testPixels(lengths[l], 7);
+    testMaps(lengths[l], 7);
     testPixels(lengths[l], 400);
     testGradient(lengths[l]);
     testPacking(lengths[l]);

@@ -295,6 +295,12 @@ typedef struct KeelLoops {
   /* y[p·yStep + j] = Σ_k x[p·xStep + k]·b[k, j], likewise: where windows are pixels, no table is needed. */
   void (*pixelProduct)(float *y, long yStep, const float *x, long xStep, long rows, long depth,
                        const float *b, long columns);
+  /* y[r·yStep + c] = Σ_k x[r·xStep + k]·b[k, c] + shift[c] + residual[r·yStep + c], with b as one panel of
+     `packPanel`; the shift and the residual may be null. `streams`: y goes past the caches where it is made of
+     whole lines, and `drain` must follow. */
+  void (*mapRows)(float *y, long yStep, const float *x, long xStep, long rows, long depth,
+                  const float *b, long columns, const float *shift, const float *residual,
+                  int streams);
   /* The same as windowProduct with a weight that is used once, where it lies: row k of run r is at
      b + taps[r]·tapStride + k·step, `columns` are whole vectors, as many as there are, and `copy` has room
      for 64·panel vectors. */
@@ -329,10 +335,8 @@ typedef struct KeelLoops {
      with zeros to whole vectors. */
   void (*centerRows)(float *to, const float *x, long rows, long stride, long channels,
                      const float *high, const float *low);
-  /* y[r, c] = x[r·stride + c] + shift[c] + residual[r, c]; the residual, or both, may be null; y may be
-     nothing else. `streams`: y goes past the caches where it is aligned. */
-  void (*shiftRows)(float *y, const float *x, long rows, long stride, long channels,
-                    const float *shift, const float *residual, int streams);
+  /* Makes what was stored past the caches visible to whoever sees what is stored next. */
+  void (*drain)(void);
   /* For each block of `size` channels, with z = x − pivot in double: products[i·order + j] += Σ_r z[r, i]·z[r, j]
      for j ≤ i at least, then at most² sums += Σ_r z[r, c]. The order is the block's channels padded to whole
      vectors of floats, `most` that of whole blocks; blocks lie most² + most apart. `panel` has room for 32

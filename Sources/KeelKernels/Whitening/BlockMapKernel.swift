@@ -15,7 +15,7 @@ package struct BlockMapKernel: Sendable {
     at = BlockRows(map.blocks, of: shape)
   }
 
-  private var workerCount: Int { 2 * at.tileCount }
+  private var workerCount: Int { at.tileCount }
 
   /// The floats of scratch memory.
   package func scratchCount(_ parallelism: Parallelism) -> Int {
@@ -42,18 +42,18 @@ package struct BlockMapKernel: Sendable {
     parallelism.forEach(at.cells * at.tiles.count, work: at.work) { tile, worker in
       let cell = tile / at.tiles.count
       let centred = workers + worker * workerCount
-      let products = centred + at.tileCount
       let high = centre.map { $0 + cell * at.channels }
       at.forEachTile(in: at.tiles[tile % at.tiles.count]) { first, count in
         let start = (cell * at.rows + first) * at.channels
         loops.centerRows(
           centred, x + start, count, at.channels, at.channels, high, high.map { $0 + at.tableStep })
-        at.multiply(centred, scratch + cell * at.packedCount, rows: count, into: products) {
+        at.multiply(
+          centred, scratch + cell * at.packedCount, rows: count,
+          shift: shift.map { $0 + (map.shift == .cells ? cell * at.channels : 0) },
+          into: y + start, streams: streams
+        ) {
           at.fetch(x, $0, of: cell, from: first + count)
         }
-        loops.shiftRows(
-          y + start, products, count, at.paddedChannels, at.channels,
-          shift.map { $0 + (map.shift == .cells ? cell * at.channels : 0) }, nil, streams)
       }
     }
   }
@@ -78,9 +78,9 @@ package struct BlockMapGradientKernel: Sendable {
   private var partsCount: Int { at.cells * at.parts.count }
   /// Doubles of a part: for each block its matrix, then the sums of dy.
   private var partCount: Int { at.packedCount + at.channels }
-  /// Tiles of x, dy and dx, sums in Float, and addresses of rows of the first two.
+  /// Tiles of x and dy, sums in Float, and addresses of rows of the first two.
   private var workerCount: Int {
-    3 * at.tileCount + at.packedCount + at.paddedChannels + 4 * at.rowsAtOnce
+    2 * at.tileCount + at.packedCount + at.paddedChannels + 4 * at.rowsAtOnce
   }
 
   /// The floats of scratch memory.
@@ -151,8 +151,7 @@ package struct BlockMapGradientKernel: Sendable {
     let cell = part / at.parts.count
     sums.update(repeating: 0, count: partCount)
     let gradients = memory + at.tileCount
-    let products = gradients + at.tileCount
-    let floats = products + at.tileCount
+    let floats = gradients + at.tileCount
     let total = floats + at.packedCount
     let addresses = UnsafeMutableRawPointer(
       bitPattern: (Int(bitPattern: total + at.paddedChannels) + 63) & ~63)!
@@ -176,11 +175,11 @@ package struct BlockMapGradientKernel: Sendable {
         loops.accumulate(sums, floats, at.packedCount)
         added = 0
       }
-      at.multiply(gradients, packed + cell * at.packedCount, rows: count, into: products) {
+      at.multiply(
+        gradients, packed + cell * at.packedCount, rows: count, into: dx + start, streams: streams
+      ) {
         at.fetch(dy, $0, of: cell, from: first + count)
       }
-      loops.shiftRows(
-        dx + start, products, count, at.paddedChannels, at.channels, nil, nil, streams)
       loops.foldRows(
         Int32(KEEL_SUM), total, gradients, count, at.paddedChannels, at.channels)
       loops.accumulate(sums + at.packedCount, total, at.channels)

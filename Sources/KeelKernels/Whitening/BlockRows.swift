@@ -93,31 +93,37 @@ internal struct BlockRows: Sendable {
 
   /// Rows of a product between two shares: a multiple of those of the register tiles, and more where a row is
   /// little work.
-  private var rowsOfShare: Int { 12 * max(1, min(8, 64 / blocks.size)) }
+  private var rowsOfShare: Int { 12 }
 
-  /// y = x·B for some rows, each block with its own packed matrix; rows of x and y are padded.
-  /// - Parameter meanwhile: called before each part of the work.
+  /// y = x·B + shift + residual for some rows, each block with its own packed matrix; rows of x are padded, those
+  /// of y and the residual are not.
+  /// - Parameters:
+  ///   - streams: whether y goes past the caches.
+  ///   - meanwhile: called before each part of the work.
   func multiply(
     _ x: UnsafePointer<Float>, _ packed: UnsafePointer<Float>, rows: Int,
-    into y: UnsafeMutablePointer<Float>, meanwhile: (Share) -> Void
+    shift: UnsafePointer<Float>? = nil, residual: UnsafePointer<Float>? = nil,
+    into y: UnsafeMutablePointer<Float>, streams: Int32, meanwhile: (Share) -> Void
   ) {
     let panel = loops.panel * loops.width
     let step = rowsOfShare
     let parts = (rows + step - 1) / step
-    for block in 0..<blockCount {
-      let range = range(of: block)
-      let own = packed + block * blocks.size * paddedSize
-      for part in 0..<parts {
-        meanwhile(Share(part: block * parts + part, count: blockCount * parts))
-        let row = part * step
+    for part in 0..<parts {
+      let row = part * step
+      for block in 0..<blockCount {
+        let range = range(of: block)
+        let own = packed + block * blocks.size * paddedSize
+        meanwhile(Share(part: part * blockCount + block, count: blockCount * parts))
         for first in stride(from: 0, to: range.count, by: panel) {
-          loops.pixelProduct(
-            y + row * paddedChannels + range.lowerBound + first, paddedChannels,
-            x + row * paddedChannels + range.lowerBound, paddedChannels,
-            min(step, rows - row), range.count, own + first * range.count,
-            min(panel, range.count - first))
+          let column = range.lowerBound + first
+          loops.mapRows(
+            y + row * channels + column, channels, x + row * paddedChannels + range.lowerBound,
+            paddedChannels, min(step, rows - row), range.count, own + first * range.count,
+            min(panel, range.count - first), shift.map { $0 + column },
+            residual.map { $0 + row * channels + column }, streams)
         }
       }
     }
+    if streams != 0 { loops.drain() }
   }
 }

@@ -120,7 +120,7 @@ package struct ComomentsGradientKernel: Sendable {
   package init(_ blocks: ChannelBlocks, of shape: Shape) { at = BlockRows(blocks, of: shape) }
 
   private var mapCount: Int { at.packedCount + at.channels }
-  private var workerCount: Int { at.blocks.size * at.blocks.size + 2 * at.tileCount }
+  private var workerCount: Int { at.blocks.size * at.blocks.size + at.tileCount }
 
   /// The floats of scratch memory.
   package func scratchCount(_ parallelism: Parallelism) -> Int {
@@ -147,19 +147,18 @@ package struct ComomentsGradientKernel: Sendable {
       let cell = tile / at.tiles.count
       let map = scratch + cell * mapCount
       let centred = workers + worker * workerCount + at.blocks.size * at.blocks.size
-      let products = centred + at.tileCount
       let mean = table + ComomentsLayout.mean * at.tableStep + cell * at.channels
       at.forEachTile(in: at.tiles[tile % at.tiles.count]) { first, count in
         let start = (cell * at.rows + first) * at.channels
         loops.centerRows(
           centred, x + start, count, at.channels, at.channels, mean, mean + at.tableStep)
-        at.multiply(centred, map, rows: count, into: products) { share in
+        at.multiply(
+          centred, map, rows: count, shift: map + at.packedCount,
+          residual: residual.map { $0 + start }, into: dx + start, streams: streams
+        ) { share in
           at.fetch(x, share, of: cell, from: first + count)
           if let residual { at.fetch(residual, share, of: cell, from: first) }
         }
-        loops.shiftRows(
-          dx + start, products, count, at.paddedChannels, at.channels, map + at.packedCount,
-          residual.map { $0 + start }, streams)
       }
     }
   }
