@@ -26,6 +26,9 @@ let package = Package(
     .systemLibrary(
       name: "KeelCLAPACKE", path: "Sources/CLAPACKE", pkgConfig: "lapacke",
       providers: [.apt(["liblapacke-dev"]), .brew(["lapack"])]),
+    .systemLibrary(
+      name: "KeelZlib", path: "Sources/Zlib", pkgConfig: "zlib",
+      providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
 
     // Leaf loops in C, compiled for several instruction sets and chosen at run time.
     .target(name: "CKeelLoops"),
@@ -45,6 +48,8 @@ let package = Package(
       name: "KeelExecution", dependencies: ["KeelGraph", "KeelKernels"], swiftSettings: settings),
     .target(name: "KeelLayers", dependencies: ["KeelGraph"], swiftSettings: settings),
     .target(
+      name: "KeelFormats", dependencies: ["KeelTensor", "KeelZlib"], swiftSettings: settings),
+    .target(
       name: "KeelData", dependencies: ["KeelTensor", "CKeelDigits"], swiftSettings: settings),
     .target(
       name: "KeelTraining",
@@ -57,7 +62,7 @@ let package = Package(
       name: "Keel",
       dependencies: [
         "KeelTensor", "KeelGraph", "KeelLinearAlgebra", "KeelKernels", "KeelExecution",
-        "KeelLayers", "KeelTraining",
+        "KeelLayers", "KeelFormats", "KeelTraining",
       ],
       swiftSettings: settings),
     .executableTarget(
@@ -102,7 +107,12 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "KeelLayersTests",
-      dependencies: ["KeelExecution", "KeelLayers", "KeelReference", "KeelTestSupport"],
+      dependencies: [
+        "KeelExecution", "KeelLayers", "KeelFormats", "KeelReference", "KeelTestSupport",
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeelFormatsTests", dependencies: ["KeelFormats", "KeelTestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "KeelDataTests", dependencies: ["KeelData"], swiftSettings: settings),

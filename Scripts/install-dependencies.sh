@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to what Keel needs beside a Swift toolchain: pkg-config, OpenBLAS, LAPACKE, make.
+# Sees to what Keel needs beside a Swift toolchain: pkg-config, OpenBLAS, LAPACKE, zlib, make.
 # Installs what is missing where that needs no question (root, or sudo without a password);
 # otherwise prints the one line to run and exits with 1.
 # With "arm64" also to what Scripts/check-arm64.sh needs: an emulator and glibc for arm64.
@@ -19,6 +19,7 @@ find_missing() {
   command -v pkg-config >/dev/null || missing+=(pkg-config)
   has_library openblas libopenblas-dev || missing+=(libopenblas-dev)
   has_library lapacke liblapacke-dev || missing+=(liblapacke-dev)
+  has_library zlib zlib1g-dev || missing+=(zlib1g-dev)
   [ "$extra" = arm64 ] || return 0
   command -v qemu-aarch64-static >/dev/null || missing+=(qemu-user-static)
   [ -f /usr/aarch64-linux-gnu/lib/Scrt1.o ] || missing+=(libc6-dev-arm64-cross)
