@@ -12,6 +12,7 @@ let package = Package(
   name: "Keel",
   products: [
     .library(name: "Keel", targets: ["Keel"]),
+    .library(name: "KeelImages", targets: ["KeelImages"]),
     .executable(name: "keel", targets: ["KeelCommand"]),
   ],
   dependencies: [
@@ -29,6 +30,9 @@ let package = Package(
     .systemLibrary(
       name: "KeelZlib", path: "Sources/Zlib", pkgConfig: "zlib",
       providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .systemLibrary(
+      name: "KeelPNG", path: "Sources/PNG", pkgConfig: "libpng",
+      providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
 
     // Leaf loops in C, compiled for several instruction sets and chosen at run time.
     .target(name: "CKeelLoops"),
@@ -49,6 +53,8 @@ let package = Package(
     .target(name: "KeelLayers", dependencies: ["KeelGraph"], swiftSettings: settings),
     .target(
       name: "KeelFormats", dependencies: ["KeelTensor", "KeelZlib"], swiftSettings: settings),
+    .target(
+      name: "KeelImages", dependencies: ["KeelFormats", "KeelPNG"], swiftSettings: settings),
     .target(
       name: "KeelData", dependencies: ["KeelTensor", "CKeelDigits"], swiftSettings: settings),
     .target(
@@ -113,6 +119,9 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "KeelFormatsTests", dependencies: ["KeelFormats", "KeelTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeelImagesTests", dependencies: ["KeelImages", "KeelZlib", "KeelTestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "KeelDataTests", dependencies: ["KeelData"], swiftSettings: settings),
