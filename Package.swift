@@ -12,7 +12,7 @@ let package = Package(
   name: "Keel",
   products: [
     .library(name: "Keel", targets: ["Keel"]),
-    .library(name: "KeelImages", targets: ["KeelImages"]),
+    .library(name: "KeelImages", targets: ["KeelImages", "KeelData"]),
     .executable(name: "keel", targets: ["KeelCommand"]),
   ],
   dependencies: [
@@ -56,7 +56,8 @@ let package = Package(
     .target(
       name: "KeelImages", dependencies: ["KeelFormats", "KeelPNG"], swiftSettings: settings),
     .target(
-      name: "KeelData", dependencies: ["KeelTensor", "CKeelDigits"], swiftSettings: settings),
+      name: "KeelData", dependencies: ["KeelFormats", "KeelImages", "CKeelDigits"],
+      swiftSettings: settings),
     .target(
       name: "KeelTraining",
       dependencies: [
@@ -124,7 +125,8 @@ let package = Package(
       name: "KeelImagesTests", dependencies: ["KeelImages", "KeelZlib", "KeelTestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "KeelDataTests", dependencies: ["KeelData"], swiftSettings: settings),
+      name: "KeelDataTests", dependencies: ["KeelData", "KeelZlib", "KeelTestSupport"],
+      swiftSettings: settings),
     .testTarget(
       name: "KeelTrainingTests",
       dependencies: [
