@@ -50,6 +50,14 @@ import Testing
     #expect(try read(fours.file).elements == [51, 255].map { Float($0) / 255 })
   }
 
+  @Test(arguments: [1, 3, 8, 11]) func interlaced(_ width: Int) throws {
+    var image = PNGBuilder(
+      width: width, height: 9, bitDepth: 8, colorType: 0,
+      rows: (0..<width * 9).map { UInt8($0 * 2) })
+    image.isInterlaced = true
+    #expect(try read(image.file).elements == (0..<width * 9).map { Float($0 * 2) / 255 })
+  }
+
   @Test func palettes() throws {
     var image = PNGBuilder(width: 3, height: 1, bitDepth: 8, colorType: 3, rows: [2, 0, 1])
     image.chunks = [("PLTE", [10, 20, 30, 40, 50, 60, 70, 80, 90])]
