@@ -12,6 +12,7 @@ let package = Package(
   name: "Keel",
   products: [
     .library(name: "Keel", targets: ["Keel"]),
+    .library(name: "KeelImages", targets: ["KeelImages", "KeelData"]),
     .executable(name: "keel", targets: ["KeelCommand"]),
   ],
   dependencies: [
@@ -26,6 +27,12 @@ let package = Package(
     .systemLibrary(
       name: "KeelCLAPACKE", path: "Sources/CLAPACKE", pkgConfig: "lapacke",
       providers: [.apt(["liblapacke-dev"]), .brew(["lapack"])]),
+    .systemLibrary(
+      name: "KeelZlib", path: "Sources/Zlib", pkgConfig: "zlib",
+      providers: [.apt(["zlib1g-dev"]), .brew(["zlib"])]),
+    .systemLibrary(
+      name: "KeelPNG", path: "Sources/PNG", pkgConfig: "libpng",
+      providers: [.apt(["libpng-dev"]), .brew(["libpng"])]),
 
     // Leaf loops in C, compiled for several instruction sets and chosen at run time.
     .target(name: "CKeelLoops"),
@@ -45,7 +52,12 @@ let package = Package(
       name: "KeelExecution", dependencies: ["KeelGraph", "KeelKernels"], swiftSettings: settings),
     .target(name: "KeelLayers", dependencies: ["KeelGraph"], swiftSettings: settings),
     .target(
-      name: "KeelData", dependencies: ["KeelTensor", "CKeelDigits"], swiftSettings: settings),
+      name: "KeelFormats", dependencies: ["KeelTensor", "KeelZlib"], swiftSettings: settings),
+    .target(
+      name: "KeelImages", dependencies: ["KeelFormats", "KeelPNG"], swiftSettings: settings),
+    .target(
+      name: "KeelData", dependencies: ["KeelFormats", "KeelImages", "CKeelDigits"],
+      swiftSettings: settings),
     .target(
       name: "KeelTraining",
       dependencies: [
@@ -57,7 +69,7 @@ let package = Package(
       name: "Keel",
       dependencies: [
         "KeelTensor", "KeelGraph", "KeelLinearAlgebra", "KeelKernels", "KeelExecution",
-        "KeelLayers", "KeelTraining",
+        "KeelLayers", "KeelFormats", "KeelTraining",
       ],
       swiftSettings: settings),
     .executableTarget(
@@ -102,10 +114,19 @@ let package = Package(
       swiftSettings: settings),
     .testTarget(
       name: "KeelLayersTests",
-      dependencies: ["KeelExecution", "KeelLayers", "KeelReference", "KeelTestSupport"],
+      dependencies: [
+        "KeelExecution", "KeelLayers", "KeelFormats", "KeelReference", "KeelTestSupport",
+      ],
       swiftSettings: settings),
     .testTarget(
-      name: "KeelDataTests", dependencies: ["KeelData"], swiftSettings: settings),
+      name: "KeelFormatsTests", dependencies: ["KeelFormats", "KeelTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeelImagesTests", dependencies: ["KeelImages", "KeelZlib", "KeelTestSupport"],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeelDataTests", dependencies: ["KeelData", "KeelZlib", "KeelTestSupport"],
+      swiftSettings: settings),
     .testTarget(
       name: "KeelTrainingTests",
       dependencies: [

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to what Keel needs beside a Swift toolchain: pkg-config, OpenBLAS, LAPACKE, make.
+# Sees to what Keel needs beside a Swift toolchain: pkg-config, OpenBLAS, LAPACKE, zlib, libpng, make.
 # Installs what is missing where that needs no question (root, or sudo without a password);
 # otherwise prints the one line to run and exits with 1.
 # With "arm64" also to what Scripts/check-arm64.sh needs: an emulator and glibc for arm64.
@@ -19,6 +19,8 @@ find_missing() {
   command -v pkg-config >/dev/null || missing+=(pkg-config)
   has_library openblas libopenblas-dev || missing+=(libopenblas-dev)
   has_library lapacke liblapacke-dev || missing+=(liblapacke-dev)
+  has_library zlib zlib1g-dev || missing+=(zlib1g-dev)
+  has_library libpng libpng-dev || missing+=(libpng-dev)
   [ "$extra" = arm64 ] || return 0
   command -v qemu-aarch64-static >/dev/null || missing+=(qemu-user-static)
   [ -f /usr/aarch64-linux-gnu/lib/Scrt1.o ] || missing+=(libc6-dev-arm64-cross)
@@ -33,9 +35,9 @@ find_missing
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if [ "$(uname -s)" = Darwin ]; then
-  echo "Keel needs OpenBLAS and LAPACKE. Run:" >&2
+  echo "Keel needs OpenBLAS, LAPACKE and libpng. Run:" >&2
   # shellcheck disable=SC2016 # the user's shell is to expand these
-  echo '  brew install openblas lapack pkg-config && export PKG_CONFIG_PATH="$(brew --prefix openblas)/lib/pkgconfig:$(brew --prefix lapack)/lib/pkgconfig"' >&2
+  echo '  brew install openblas lapack libpng pkg-config && export PKG_CONFIG_PATH="$(brew --prefix openblas)/lib/pkgconfig:$(brew --prefix lapack)/lib/pkgconfig"' >&2
   exit 1
 fi
 

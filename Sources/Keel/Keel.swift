@@ -1,4 +1,5 @@
 @_exported import KeelExecution
+@_exported import KeelFormats
 @_exported import KeelGraph
 @_exported import KeelKernels
 @_exported import KeelLayers

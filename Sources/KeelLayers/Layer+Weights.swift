@@ -35,7 +35,7 @@ extension Layer {
 }
 
 /// What keeps a set of tensors from being loaded.
-private struct WeightProblems {
+internal struct WeightProblems {
   let parameterCount: Int
   var missing: [String] = []
   var unexpected: [String] = []

@@ -102,24 +102,10 @@ struct GoldenSummary: Decodable {
     var source = RandomSource(seed: 1)
     let paths = make(&source).parameters.map(\.path)
     #expect(
-      paths.map { torchvisionName($0, isResidual: name.hasPrefix("resnet")) }.sorted() == names)
-  }
-
-  private func torchvisionName(_ path: String, isResidual: Bool) -> String {
-    var parts = path.split(separator: ".").map(String.init)
-    let last = [
-      "scale": "weight", "shift": "bias", "runningMean": "running_mean",
-      "runningVariance": "running_var",
-    ]
-    parts.append(last[parts.last!] ?? parts.last!)
-    parts.remove(at: parts.count - 2)
-    guard isResidual else { return parts.joined(separator: ".") }
-    if let at = parts.firstIndex(of: "shortcut") {
-      parts[at] = "downsample"
-      parts[at + 1] = parts[at + 1] == "conv" ? "0" : "1"
-    }
-    return parts.joined(separator: ".").replacing("stage", with: "layer")
-      .replacing("classifier", with: "fc")
+      paths.map {
+        name.hasPrefix("resnet")
+          ? ResNet.torchvisionName(pyTorchName(of: $0)) : pyTorchName(of: $0)
+      }.sorted() == names)
   }
 
   private func counted(_ layers: [GoldenSummary.Layer]) -> [GoldenSummary.Layer: Int] {
