@@ -34,7 +34,7 @@ import Testing
     proto.irVersion = 99
     Self.expectError(.file, "version", proto)
     proto = Self.relu()
-    proto.opsetImport[0].version = 6
+    proto.opsetImport[0].version = 5
     Self.expectError(.file, "operators", proto)
     proto.opsetImport = []
     Self.expectError(.file, "one version", proto)

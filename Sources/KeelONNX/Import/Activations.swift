@@ -142,6 +142,7 @@ extension GraphImporter {
   /// x itself: there is no dropout in inference.
   func dropout(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
     node.ignore("ratio", "seed")
+    if node.version < 7 { node.ignore("is_test") }
     if let training = try node.optionalConstant(2, "training_mode"),
       try training.number(at: node.place) != 0
     {

@@ -35,6 +35,8 @@ extension GraphImporter {
   }
 
   func arithmetic(_ node: ONNXNode, _ operation: Arithmetic) throws(KeelError) -> [ImportedValue] {
+    // Before version 7 of the operators, broadcasting had to be asked for.
+    if node.version < 7 { node.ignore("broadcast") }
     guard node.inputs.count == 2 else {
       throw node.unsupported("two operands", found: "\(node.inputs.count)")
     }
@@ -126,8 +128,8 @@ extension GraphImporter {
     case let value:
       let x = try ordered(value, at: node.label)
       let own = self.type(x.id).elementType
-      guard own == target else {
-        throw node.unsupported("a cast that changes no values", found: "\(own) to \(target)")
+      guard own == target, type != .bfloat16 else {
+        throw node.unsupported("a cast that changes no values", found: "\(own) to \(type)")
       }
       return [value]
     }

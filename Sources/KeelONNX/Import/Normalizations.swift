@@ -8,6 +8,7 @@ extension GraphImporter {
     let momentum = try node.float("momentum", 0.9)
     let trains = try node.flag("training_mode")
     node.ignore("spatial")
+    if node.version < 7 { node.ignore("is_test") }
     // Before version 14 of the operators, further results said that the node trains.
     guard trains || !node.hasOutput(1) else {
       throw node.unsupported("one result of inference", found: "\(node.proto.output.count)")

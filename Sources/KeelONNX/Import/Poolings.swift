@@ -7,14 +7,15 @@ extension GraphImporter {
   private func pooling(
     _ node: ONNXNode, _ kind: PoolingGeometry.Kind
   ) throws(KeelError) -> (x: ValueID, geometry: PoolingGeometry, window: Window) {
-    let (channels, inputs) = try spatial(node)
+    var (channels, inputs) = try spatial(node)
     guard node.has("kernel_shape") else {
       throw node.unsupported("attribute kernel_shape", found: "none")
     }
     var window = try window(node, kernel: [], axes: inputs.count)
     window.resolve(inputs: inputs)
     let ceilMode = try node.flag("ceil_mode")
-    let x = try channelsLast(node)
+    var x = try channelsLast(node)
+    if !ceilMode { try widen(&x, &inputs, &window, kind, node) }
     let names = SpatialAxes.names(count: inputs.count)
     var axes: [PoolingAxis] = []
     for i in inputs.indices {
@@ -29,6 +30,29 @@ extension GraphImporter {
     )
   }
 
+  /// Pads the operand where the padding is more than half a window, which Keel's poolings refuse: with what
+  /// a window takes for nothing.
+  private func widen(
+    _ x: inout ValueID, _ inputs: inout [Int], _ window: inout Window,
+    _ kind: PoolingGeometry.Kind, _ node: ONNXNode
+  ) throws(KeelError) {
+    let extents = inputs.indices.map { (window.kernel[$0] - 1) * window.dilations[$0] + 1 }
+    let isWide = inputs.indices.contains {
+      max(window.before[$0], window.after[$0]) * 2 > extents[$0]
+    }
+    // An average that does not count the padding cannot be told of it.
+    guard isWide, kind != .average(countsPadding: false) else { return }
+    let fill: Float = kind == .maximum ? -.infinity : 0
+    var axes: [AxisMovement] = [.whole]
+    for i in inputs.indices {
+      let (before, after) = (window.before[i], window.after[i])
+      axes.append(.pad(before: before, after: after, .constant(fill)))
+      inputs[i] += before + after
+      (window.before[i], window.after[i]) = (0, 0)
+    }
+    x = try append(.movement(Movement(axes + [.whole])), [x], "\(node.label).padding")
+  }
+
   func maxPool(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
     let columnMajor = try node.flag("storage_order")
     let (x, geometry, _) = try pooling(node, .maximum)
@@ -36,7 +60,9 @@ extension GraphImporter {
       return [channelsLastResult(try append(.pooling(geometry), [x], node.label))]
     }
     // ONNX counts positions through the whole tensor, Keel through one channel of one image.
-    guard !columnMajor, geometry.channels == 1, type(x).extents[0] == 1 else {
+    let own = extents(try node.input(0)).dropFirst(2).map { $0 }
+    let isWhole = own == geometry.axes.map { Extent.fixed($0.input) }
+    guard !columnMajor, isWhole, geometry.channels == 1, type(x).extents[0] == 1 else {
       throw node.unsupported(
         "indices of one channel of one image, in row-major order",
         found: columnMajor ? "storage_order 1" : "\(type(x))")

@@ -14,6 +14,7 @@ extension GraphImporter {
   /// Y = α·A·B + β·C.
   func gemm(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
     let (alpha, beta) = (try node.float("alpha", 1), try node.float("beta", 1))
+    if node.version < 7 { node.ignore("broadcast") }
     let a = try matrix(node, 0, turns: try node.flag("transA"))
     // Keel's weights are out×in: what ONNX calls transposed.
     let b = try matrix(node, 1, turns: try !node.flag("transB"))

@@ -102,7 +102,14 @@ extension GraphImporter {
     var movement = [AxisMovement](repeating: .whole, count: x.order.count)
     for (axis, scale) in zip(axes, scales) where scale != 1 {
       let extent = try known(node, x, axis: axis)
-      let size = Int((Double(extent) * Double(scale)).rounded(.down))
+      let length = Double(extent) * Double(scale)
+      let size = Int(length.rounded(.down))
+      if coordinates == .alignCorners, length != Double(size), length > 1, extent > 1 {
+        // ONNX's last element is that of the length before it was rounded down.
+        movement[x.position(ofAxis: axis)] = .resize(
+          to: size, kind, .asymmetric, scale: Double(extent - 1) / (length - 1))
+        continue
+      }
       movement[x.position(ofAxis: axis)] = .resize(
         to: size, kind, pytorch && size == 1 ? .asymmetric : coordinates,
         scale: 1 / Double(scale))

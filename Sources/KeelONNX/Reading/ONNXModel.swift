@@ -12,7 +12,7 @@ import SwiftProtobuf
 /// they are taken. External data is read from the model's folder and from nowhere else.
 public struct ONNXModel: Sendable {
   /// The versions of ONNX's operators that Keel reads.
-  public static let operatorVersions = 7...26
+  public static let operatorVersions = 6...26
   /// The versions of the file format that Keel reads.
   public static let formatVersions = 3...14
 
