@@ -44,6 +44,32 @@ import KeelONNX
     print("\(suite): \(passed) passed, \(failed) failed, \(others) not applicable")
   }
 
+  /// Whole networks with constant weights, which check the wiring: the input is a ramp, as in ONNX's own runner.
+  @Test(
+    .enabled(
+      if: folder != nil, "KEEL_ONNX_DATA does not name onnx/backend/test/data of onnx 1.22.0"),
+    arguments: [
+      "bvlc_alexnet", "densenet121", "inception_v1", "inception_v2", "resnet50", "shufflenet",
+      "squeezenet", "vgg19", "zfnet512",
+    ])
+  func lightNetworks(_ name: String) throws {
+    let folder = URL(filePath: try #require(Self.folder)).appendingPathComponent("light")
+    let graph = try ONNXModel(contentsOf: folder.appendingPathComponent("light_\(name).onnx"))
+      .graph()
+    let type = graph.type(of: graph.inputs[0].value)
+    let shape = try type.shape(binding: [:])
+    let ramp = Tensor(uninitialized: shape) { out in
+      for i in out.indices { out[i] = Float(Double(i) / Double(out.count)) }
+    }
+    let found = try Interpreter(graph).run([graph.inputs[0].name: .float32(ramp)])
+    let file = folder.appendingPathComponent("light_\(name)_output_0.pb")
+    let expected = try Self.value(
+      try ONNXTensorProto(serializedBytes: try Data(contentsOf: file)))
+    let difference = Self.difference(
+      try Self.doubles(found.outputs[graph.outputs[0].name]!), try Self.doubles(expected))
+    #expect(difference == nil, "\(name)")
+  }
+
   static func tensors(_ folder: URL, _ kind: String, count: Int) throws -> [ONNXTensorProto] {
     try (0..<count).map { k in
       let file = folder.appendingPathComponent("test_data_set_0/\(kind)_\(k).pb")

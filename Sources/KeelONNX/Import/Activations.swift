@@ -91,7 +91,14 @@ extension GraphImporter {
   /// x for x > 0, otherwise slope·x; the slope is one number, one for each channel, or broadcast.
   func parametricReLU(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
     let x = try ordered(node)
-    let slope = try node.input(1)
+    var slope = try node.input(1)
+    if node.version < 7, x.order.count > 2, case .constant(let vector, let name) = slope,
+      vector.rank == 1
+    {
+      // Before version 7 of the operators, a vector was one of channels.
+      let ones = [Int](repeating: 1, count: x.order.count - 2)
+      slope = .constant(vector.reshaped(vector.extents + ones), name: name)
+    }
     let rank = x.order.count
     let extents =
       [Extent](repeating: 1, count: max(0, rank - extents(slope).count))

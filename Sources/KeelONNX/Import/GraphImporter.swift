@@ -10,6 +10,8 @@ final class GraphImporter {
   private var values: [String: ImportedValue] = [:]
   private var initializers: [String: Int] = [:]
   let outside: ExternalData
+  /// The values that some node takes or the model gives.
+  private let taken: Set<String>
 
   /// Weights that are there already, by what they were made from.
   private var weights: [String: ValueID] = [:]
@@ -28,6 +30,8 @@ final class GraphImporter {
     self.model = model
     self.options = options
     outside = ExternalData(folder: model.folder)
+    let graph = model.proto.graph
+    taken = Set(graph.node.flatMap(\.input) + graph.output.map(\.name)).subtracting([""])
     for (position, tensor) in model.proto.graph.initializer.enumerated() {
       initializers[tensor.name] = position
     }
@@ -110,7 +114,8 @@ final class GraphImporter {
     let node = try ONNXNode(
       proto, place: place,
       label: proto.name.isEmpty ? "\(proto.opType).\(position)" : proto.name,
-      version: model.operatorVersion, inputs: inputs)
+      version: model.operatorVersion, inputs: inputs,
+      taken: taken)
     let results: [ImportedValue]
     do throws(KeelError) {
       let isKnown = proto.domain.isEmpty || proto.domain == "ai.onnx"
@@ -127,7 +132,7 @@ final class GraphImporter {
       return
     }
     try node.checkAttributes()
-    for (k, name) in proto.output.enumerated() where !name.isEmpty {
+    for (k, name) in proto.output.enumerated() where node.hasOutput(k) {
       guard k < results.count else {
         throw node.unsupported("\(results.count) results", found: "result \(k), \(name)")
       }

@@ -14,17 +14,21 @@ final class ONNXNode {
   let version: Int
   /// The operands; nil for one that is left out.
   let inputs: [ImportedValue?]
+  /// The values that some node takes or the model gives.
+  private let taken: Set<String>
   private let attributes: [String: ONNXAttributeProto]
   private var asked: Set<String> = []
 
   init(
-    _ proto: ONNXNodeProto, place: String, label: String, version: Int, inputs: [ImportedValue?]
+    _ proto: ONNXNodeProto, place: String, label: String, version: Int, inputs: [ImportedValue?],
+    taken: Set<String>
   ) throws(KeelError) {
     self.proto = proto
     self.place = place
     self.label = label
     self.version = version
     self.inputs = inputs
+    self.taken = taken
     var attributes: [String: ONNXAttributeProto] = [:]
     for attribute in proto.attribute {
       guard attributes.updateValue(attribute, forKey: attribute.name) == nil else {
@@ -36,7 +40,7 @@ final class ONNXNode {
   }
 
   /// Whether result k is taken by anybody.
-  func hasOutput(_ k: Int) -> Bool { k < proto.output.count && !proto.output[k].isEmpty }
+  func hasOutput(_ k: Int) -> Bool { k < proto.output.count && taken.contains(proto.output[k]) }
 
   /// The error that something is not supported.
   func unsupported(_ expected: String, found: String) -> KeelError {
