@@ -12,12 +12,14 @@ let package = Package(
   name: "Keel",
   products: [
     .library(name: "Keel", targets: ["Keel"]),
+    .library(name: "KeelONNX", targets: ["KeelONNX"]),
     .library(name: "KeelImages", targets: ["KeelImages", "KeelData"]),
     .executable(name: "keel", targets: ["KeelCommand"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
     .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-protobuf", from: "1.28.0"),
   ],
   targets: [
     // System libraries: a module map and one shim header each.
@@ -72,6 +74,13 @@ let package = Package(
         "KeelLayers", "KeelFormats", "KeelTraining",
       ],
       swiftSettings: settings),
+    // ONNX files to graphs; no other target needs protobuf.
+    .target(
+      name: "KeelONNX",
+      dependencies: [
+        "KeelTensor", "KeelGraph", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      exclude: ["Schema/onnx.proto"], swiftSettings: settings),
     .executableTarget(
       name: "KeelCommand",
       dependencies: [
@@ -131,6 +140,13 @@ let package = Package(
       name: "KeelTrainingTests",
       dependencies: [
         "KeelTraining", "KeelData", "KeelReference", "KeelKernels", "KeelTestSupport",
+      ],
+      swiftSettings: settings),
+    .testTarget(
+      name: "KeelONNXTests",
+      dependencies: [
+        "KeelONNX", "KeelExecution", "KeelLayers", "KeelReference", "KeelTestSupport",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: settings),
     // Reads the sources: the documentation's tables of methods name what there is.

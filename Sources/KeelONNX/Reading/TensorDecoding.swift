@@ -1,0 +1,141 @@
+import Foundation
+import KeelGraph
+import KeelTensor
+
+/// Where the bytes of tensors outside the model are.
+package protocol TensorBytes {
+  /// The bytes that a tensor refers to in another file.
+  /// - Throws: `KeelError` of kind `file`.
+  func bytes(of tensor: ONNXTensorProto, at place: String) throws(KeelError) -> Data
+}
+
+extension HostTensor {
+  /// Decodes a tensor of a model.
+  ///
+  /// - Throws: `KeelError` of kind `file` for an element type that is not known, negative or overflowing
+  ///   extents, and data of another length than they say.
+  package init(
+    decoding proto: ONNXTensorProto, outside: any TensorBytes, at place: String
+  ) throws(KeelError) {
+    let type = try ONNXElementType(number: proto.dataType, at: place)
+    var count = 1
+    for dim in proto.dims {
+      let (product, overflow) = count.multipliedReportingOverflow(by: Int(dim))
+      guard dim >= 0, !overflow, product <= Int(Int32.max) * 8 else {
+        throw KeelError(
+          .file, at: place, expected: "extents from 0 whose product is below 2³⁴",
+          found: "\(proto.dims)")
+      }
+      count = product
+    }
+    let extents = proto.dims.map { Int($0) }
+    if proto.dataLocation == 1 {
+      let bytes = try outside.bytes(of: proto, at: place)
+      try self.init(bytes: bytes, type, count, extents, place)
+    } else if proto.hasRawData {
+      try self.init(bytes: proto.rawData, type, count, extents, place)
+    } else {
+      try self.init(fieldsOf: proto, type, count, extents, place)
+    }
+  }
+
+  private init(
+    bytes: Data, _ type: ONNXElementType, _ count: Int, _ extents: [Int], _ place: String
+  ) throws(KeelError) {
+    guard bytes.count == count * type.byteCount else {
+      throw KeelError(
+        .file, at: place,
+        expected: "\(count * type.byteCount) bytes for \(Shape(extents)) of \(type)",
+        found: "\(bytes.count)")
+    }
+    switch type {
+    case .float32:
+      // ONNX is little-endian, and so is every platform of Swift's.
+      self.init(
+        Tensor(uninitialized: Shape(extents)) { out in
+          _ = bytes.copyBytes(to: UnsafeMutableRawBufferPointer(out))
+        })
+    case .float64:
+      self.init(Self.floats(bytes, extents) { Float(Double(bitPattern: $0)) })
+    case .float16: self.init(Self.floats(bytes, extents) { Float(halfBits: $0) })
+    case .bfloat16: self.init(Self.floats(bytes, extents) { Float(bfloat16Bits: $0) })
+    case .bool: self.init(booleans: bytes.map { $0 != 0 }, extents)
+    case .uint8: self.init(integers: bytes.map { .fixed(Int($0)) }, extents)
+    case .int8: self.init(integers: Self.integers(bytes, Int8.self), extents)
+    case .uint16: self.init(integers: Self.integers(bytes, UInt16.self), extents)
+    case .int16: self.init(integers: Self.integers(bytes, Int16.self), extents)
+    case .int32: self.init(integers: Self.integers(bytes, Int32.self), extents)
+    case .uint32: self.init(integers: Self.integers(bytes, UInt32.self), extents)
+    case .int64: self.init(integers: Self.integers(bytes, Int64.self), extents)
+    case .uint64: self.init(integers: Self.integers(bytes, UInt64.self), extents)
+    }
+  }
+
+  private static func floats<Bits: FixedWidthInteger>(
+    _ bytes: Data, _ extents: [Int], _ convert: (Bits) -> Float
+  ) -> Tensor {
+    Tensor(uninitialized: Shape(extents)) { out in
+      bytes.withUnsafeBytes { raw in
+        for i in out.indices {
+          let bits = raw.loadUnaligned(fromByteOffset: i * MemoryLayout<Bits>.size, as: Bits.self)
+          out[i] = convert(Bits(littleEndian: bits))
+        }
+      }
+    }
+  }
+
+  private static func integers<Value: FixedWidthInteger & BitwiseCopyable>(
+    _ bytes: Data, _: Value.Type
+  ) -> [Extent] {
+    bytes.withUnsafeBytes { raw in
+      (0..<bytes.count / MemoryLayout<Value>.size).map { i in
+        let value = raw.loadUnaligned(
+          fromByteOffset: i * MemoryLayout<Value>.size, as: Value.self)
+        // Keel's integers are signed: larger ones keep their bits, as a cast does.
+        return .fixed(Int(truncatingIfNeeded: Value(littleEndian: value)))
+      }
+    }
+  }
+
+  private init(
+    fieldsOf proto: ONNXTensorProto, _ type: ONNXElementType, _ count: Int, _ extents: [Int],
+    _ place: String
+  ) throws(KeelError) {
+    func check(_ found: Int) throws(KeelError) {
+      guard found == count else {
+        throw KeelError(
+          .file, at: place, expected: "\(count) elements for \(Shape(extents))", found: "\(found)")
+      }
+    }
+    func tensor(_ found: Int, _ element: (Int) -> Float) throws(KeelError) -> Tensor {
+      try check(found)
+      return Tensor(uninitialized: Shape(extents)) { out in
+        for i in out.indices { out[i] = element(i) }
+      }
+    }
+    let words = proto.int32Data
+    switch type {
+    case .float32: self.init(try tensor(proto.floatData.count) { proto.floatData[$0] })
+    case .float64: self.init(try tensor(proto.doubleData.count) { Float(proto.doubleData[$0]) })
+    case .float16:
+      self.init(
+        try tensor(words.count) { Float(halfBits: UInt16(truncatingIfNeeded: words[$0])) })
+    case .bfloat16:
+      self.init(
+        try tensor(words.count) { Float(bfloat16Bits: UInt16(truncatingIfNeeded: words[$0])) })
+    case .bool:
+      try check(words.count)
+      self.init(booleans: words.map { $0 != 0 }, extents)
+    case .uint8, .int8, .uint16, .int16, .int32:
+      try check(words.count)
+      self.init(integers: words.map { .fixed(Int($0)) }, extents)
+    case .int64:
+      try check(proto.int64Data.count)
+      self.init(integers: proto.int64Data.map { .fixed(Int($0)) }, extents)
+    case .uint32, .uint64:
+      try check(proto.uint64Data.count)
+      self.init(
+        integers: proto.uint64Data.map { .fixed(Int(truncatingIfNeeded: $0)) }, extents)
+    }
+  }
+}
