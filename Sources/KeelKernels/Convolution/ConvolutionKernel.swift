@@ -148,12 +148,7 @@ extension ConvolutionKernel: PackedConvolution {
     _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>,
     parallelism: Parallelism
   ) {
-    switch method {
-    case .windowed(let product): product.packForward(weight, into: packed)
-    case .indirect(let product):
-      product.pack(.forward(weight, geometry), into: packed, parallelism: parallelism)
-    case .depthwise(let product): product.pack(weight, into: packed)
-    }
+    method.pack(.forward(weight, geometry), into: packed, parallelism: parallelism)
   }
 
   package func run(
@@ -161,15 +156,9 @@ extension ConvolutionKernel: PackedConvolution {
     into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
-    if case .indirect(let product) = method {
-      product.run(
-        source: x, weight: .forward(weight, geometry), packed: packed, into: y,
-        epilogue: epilogue, scratch: scratch, parallelism: parallelism)
-    } else {
-      pack(weight, into: packed, parallelism: parallelism)
-      run(
-        x, packed: packed, into: y, epilogue: epilogue, scratch: scratch, parallelism: parallelism)
-    }
+    method.run(
+      source: x, weight: .forward(weight, geometry), packed: packed, into: y, epilogue: epilogue,
+      scratch: scratch, parallelism: parallelism)
   }
 
   package func run(
@@ -220,6 +209,35 @@ internal enum ConvolutionMethod: Sendable {
     case .depthwise(let product):
       product.run(
         source: source, packed: packed, into: y, epilogue: epilogue, parallelism: parallelism)
+    }
+  }
+
+  func pack(
+    _ weight: WeightSource, into packed: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    switch self {
+    case .windowed(let product): product.packForward(weight.start, into: packed)
+    case .indirect(let product): product.pack(weight, into: packed, parallelism: parallelism)
+    case .depthwise(let product): product.pack(weight.start, into: packed)
+    }
+  }
+
+  /// The same with a weight that is used once.
+  /// - Parameter packed: memory for `packedCount` floats.
+  func run(
+    source: UnsafePointer<Float>, weight: WeightSource, packed: UnsafeMutablePointer<Float>,
+    into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
+    scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
+  ) {
+    if case .indirect(let product) = self {
+      product.run(
+        source: source, weight: weight, packed: packed, into: y, epilogue: epilogue,
+        scratch: scratch, parallelism: parallelism)
+    } else {
+      pack(weight, into: packed, parallelism: parallelism)
+      run(
+        source: source, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
+        parallelism: parallelism)
     }
   }
 }

@@ -18,8 +18,8 @@ public struct TransposedConvolutionKernel: Sendable {
   /// The number of images.
   public let batch: Int
   private let method: ConvolutionMethod
-  /// The way that reads a weight where it lies, where packing it would take longer.
-  private let unpacked: IndirectProduct?
+  /// With a weight that is used once: it is read where it lies, where packing it would take longer.
+  private let methodOnce: ConvolutionMethod
 
   /// Prepares a transposed convolution.
   /// - Throws: `KeelError` of kind `shape` for a batch below 1.
@@ -33,7 +33,7 @@ public struct TransposedConvolutionKernel: Sendable {
           batch: batch, channels: geometry.inputChannels, taps: geometry.tapCount,
           phases: WindowPhase.inputGradient(
             geometry, channels: geometry.outputChannels)))
-      unpacked = nil
+      methodOnce = method
     } else {
       func product(mayReadWeight: Bool) -> IndirectProduct {
         IndirectProduct(
@@ -44,8 +44,7 @@ public struct TransposedConvolutionKernel: Sendable {
           mayReadWeight: mayReadWeight)
       }
       method = .indirect(product(mayReadWeight: false))
-      let unpacked = product(mayReadWeight: true)
-      self.unpacked = unpacked.readsWeight ? unpacked : nil
+      methodOnce = .indirect(product(mayReadWeight: true))
     }
   }
 
@@ -54,7 +53,7 @@ public struct TransposedConvolutionKernel: Sendable {
 
   /// The floats of workspace that a run needs with a number of threads.
   public func workspaceCount(_ parallelism: Parallelism) -> Int {
-    max(method.scratchPerWorker, unpacked?.scratchPerWorker ?? 0) * parallelism.threadCount
+    max(method.scratchPerWorker, methodOnce.scratchPerWorker) * parallelism.threadCount
   }
 
   /// Packs a weight of the geometry's `weightShape` into the form that runs take. Worth keeping while
@@ -125,12 +124,7 @@ extension TransposedConvolutionKernel: PackedConvolution {
     _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>,
     parallelism: Parallelism
   ) {
-    switch method {
-    case .indirect(let product):
-      product.pack(.inputGradient(weight, geometry), into: packed, parallelism: parallelism)
-    case .depthwise(let product): product.pack(weight, into: packed)
-    case .windowed: preconditionFailure("transposed convolutions are not gathered")
-    }
+    method.pack(.inputGradient(weight, geometry), into: packed, parallelism: parallelism)
   }
 
   package func run(
@@ -138,15 +132,9 @@ extension TransposedConvolutionKernel: PackedConvolution {
     into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
-    if case .indirect(let product) = method {
-      (unpacked ?? product).run(
-        source: x, weight: .inputGradient(weight, geometry), packed: packed, into: y,
-        epilogue: epilogue, scratch: scratch, parallelism: parallelism)
-    } else {
-      pack(weight, into: packed, parallelism: parallelism)
-      run(
-        x, packed: packed, into: y, epilogue: epilogue, scratch: scratch, parallelism: parallelism)
-    }
+    methodOnce.run(
+      source: x, weight: .inputGradient(weight, geometry), packed: packed, into: y,
+      epilogue: epilogue, scratch: scratch, parallelism: parallelism)
   }
 
   package func run(
