@@ -78,7 +78,7 @@ let package = Package(
     .target(
       name: "KeelONNX",
       dependencies: [
-        "KeelTensor", "KeelGraph", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "KeelGraph", "KeelFormats", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["Schema/onnx.proto"], swiftSettings: settings),
     .executableTarget(

@@ -1,4 +1,4 @@
-internal import KeelTensor
+package import KeelTensor
 
 /// The bytes of an integer, the lowest first.
 internal func littleEndianBytes(_ value: some FixedWidthInteger) -> [UInt8] {
@@ -21,7 +21,7 @@ extension DenseArray {
 
 extension StoredElement {
   /// What elements are read as.
-  internal var elementType: ElementType {
+  package var elementType: ElementType {
     switch self {
     case .bool: .bool
     case .float16, .bfloat16, .float32, .float64: .float32

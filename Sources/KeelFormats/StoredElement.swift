@@ -1,15 +1,15 @@
-internal import KeelTensor
+package import KeelTensor
 
 /// The element types that files have, of which graph values have three: floating point of any width is read as
 /// float32, integers as int64.
-internal enum StoredElement: Hashable, Sendable {
+package enum StoredElement: Hashable, Sendable {
   case bool
   case uint8, uint16, uint32, uint64
   case int8, int16, int32, int64
   case float16, bfloat16, float32, float64
 
   /// The bytes of an element.
-  var size: Int {
+  package var size: Int {
     switch self {
     case .bool, .uint8, .int8: 1
     case .uint16, .int16, .float16, .bfloat16: 2
@@ -34,7 +34,7 @@ internal enum StoredElement: Hashable, Sendable {
   /// Reads elements in row-major order. float64 is rounded to the nearest float32, infinite beyond its range.
   /// - Throws: `KeelError` of kind `value` for a uint64 beyond int64 and a truth value that is neither 0 nor 1.
   /// - Precondition: there are as many bytes as the shape has.
-  func read(
+  package func read(
     _ bytes: UnsafeRawBufferPointer, bigEndian: Bool = false, shape: Shape, at place: String
   ) throws(KeelError) -> TensorValue {
     precondition(bytes.count == shape.elementCount * size, "expected the bytes of \(shape)")
@@ -61,8 +61,7 @@ internal enum StoredElement: Hashable, Sendable {
     case .int32: return .int64(reader.array(of: UInt32.self) { Int64(Int32(bitPattern: $0)) })
     case .int64: return .int64(reader.array(of: UInt64.self) { Int64(bitPattern: $0) })
     case .float16: return .float32(reader.array(of: UInt16.self, Float.init(half:)))
-    case .bfloat16:
-      return .float32(reader.array(of: UInt16.self) { Float(bitPattern: UInt32($0) << 16) })
+    case .bfloat16: return .float32(reader.array(of: UInt16.self, Float.init(bfloat16:)))
     case .float32: return .float32(reader.array(of: UInt32.self) { Float(bitPattern: $0) })
     case .float64:
       return .float32(reader.array(of: UInt64.self) { Float(Double(bitPattern: $0)) })
@@ -73,7 +72,7 @@ internal enum StoredElement: Hashable, Sendable {
 extension Float {
   /// The value of a float16, exactly.
   @inline(__always)
-  internal init(half bits: UInt16) {
+  package init(half bits: UInt16) {
     // Exponent and fraction in float32's places: too small by the difference of the biases, 112.
     let magnitude = UInt32(bits & 0x7FFF) << 13
     let value =
@@ -81,6 +80,10 @@ extension Float {
       ? Float(bitPattern: magnitude) * 0x1p112 : Float(bitPattern: magnitude | 0x7F80_0000)
     self = bits & 0x8000 == 0 ? value : -value
   }
+
+  /// The value of a bfloat16, exactly: its bits are the upper half of a Float's.
+  @inline(__always)
+  package init(bfloat16 bits: UInt16) { self.init(bitPattern: UInt32(bits) << 16) }
 }
 
 /// Bytes that are the elements of a shape.

@@ -1,4 +1,5 @@
 import Foundation
+import KeelFormats
 import KeelGraph
 import KeelTensor
 
@@ -42,23 +43,20 @@ extension HostTensor {
   private init(
     bytes: Data, _ type: ONNXElementType, _ count: Int, _ extents: [Int], _ place: String
   ) throws(KeelError) {
-    guard bytes.count == count * type.byteCount else {
+    guard bytes.count == count * type.stored.size else {
       throw KeelError(
         .file, at: place,
-        expected: "\(count * type.byteCount) bytes for \(Shape(extents)) of \(type)",
+        expected: "\(count * type.stored.size) bytes for \(Shape(extents)) of \(type)",
         found: "\(bytes.count)")
     }
     switch type {
-    case .float32:
-      // ONNX is little-endian, and so is every platform of Swift's.
-      self.init(
-        Tensor(uninitialized: Shape(extents)) { out in
-          _ = bytes.copyBytes(to: UnsafeMutableRawBufferPointer(out))
-        })
-    case .float64:
-      self.init(Self.floats(bytes, extents) { Float(Double(bitPattern: $0)) })
-    case .float16: self.init(Self.floats(bytes, extents) { Float(halfBits: $0) })
-    case .bfloat16: self.init(Self.floats(bytes, extents) { Float(bfloat16Bits: $0) })
+    case .float32, .float64, .float16, .bfloat16:
+      let value = try bytes.withUnsafeBytes { raw in
+        Result<TensorValue, KeelError> { () throws(KeelError) in
+          try type.stored.read(raw, shape: Shape(extents), at: place)
+        }
+      }.get()
+      self.init(try value.floats(at: place))
     case .bool: self.init(booleans: bytes.map { $0 != 0 }, extents)
     case .uint8: self.init(integers: bytes.map { .fixed(Int($0)) }, extents)
     case .int8: self.init(integers: Self.integers(bytes, Int8.self), extents)
@@ -68,19 +66,6 @@ extension HostTensor {
     case .uint32: self.init(integers: Self.integers(bytes, UInt32.self), extents)
     case .int64: self.init(integers: Self.integers(bytes, Int64.self), extents)
     case .uint64: self.init(integers: Self.integers(bytes, UInt64.self), extents)
-    }
-  }
-
-  private static func floats<Bits: FixedWidthInteger>(
-    _ bytes: Data, _ extents: [Int], _ convert: (Bits) -> Float
-  ) -> Tensor {
-    Tensor(uninitialized: Shape(extents)) { out in
-      bytes.withUnsafeBytes { raw in
-        for i in out.indices {
-          let bits = raw.loadUnaligned(fromByteOffset: i * MemoryLayout<Bits>.size, as: Bits.self)
-          out[i] = convert(Bits(littleEndian: bits))
-        }
-      }
     }
   }
 
@@ -119,10 +104,10 @@ extension HostTensor {
     case .float64: self.init(try tensor(proto.doubleData.count) { Float(proto.doubleData[$0]) })
     case .float16:
       self.init(
-        try tensor(words.count) { Float(halfBits: UInt16(truncatingIfNeeded: words[$0])) })
+        try tensor(words.count) { Float(half: UInt16(truncatingIfNeeded: words[$0])) })
     case .bfloat16:
       self.init(
-        try tensor(words.count) { Float(bfloat16Bits: UInt16(truncatingIfNeeded: words[$0])) })
+        try tensor(words.count) { Float(bfloat16: UInt16(truncatingIfNeeded: words[$0])) })
     case .bool:
       try check(words.count)
       self.init(booleans: words.map { $0 != 0 }, extents)
