@@ -15,3 +15,15 @@ public func runBenchmark(_ command: (some ParsableCommand).Type) {
     command.exit(withError: error)
   }
 }
+
+/// The lines whose names match the regular expression of `--lines`; all where there is none.
+/// - Throws: `ValidationError` for what is no regular expression.
+public func chosen<Line>(
+  _ lines: [Line], matching pattern: String?, name: (Line) -> String
+) throws -> [Line] {
+  guard let pattern else { return lines }
+  guard let expression = try? Regex(pattern).ignoresCase() else {
+    throw ValidationError("--lines is not a regular expression: \(pattern)")
+  }
+  return lines.filter { name($0).contains(expression) }
+}

@@ -64,10 +64,6 @@ struct ConvolutionBenchmark: ParsableCommand {
   }
 
   private func shapes() throws -> [ConvolutionShape] {
-    guard let lines else { return ShapeTable.all }
-    guard let pattern = try? Regex(lines).ignoresCase() else {
-      throw ValidationError("--lines is not a regular expression: \(lines)")
-    }
-    return ShapeTable.all.filter { $0.line.contains(pattern) }
+    try chosen(ShapeTable.all, matching: lines) { $0.line }
   }
 }

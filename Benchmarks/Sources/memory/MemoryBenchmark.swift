@@ -58,10 +58,6 @@ struct MemoryBenchmark: ParsableCommand {
   }
 
   private func chosenLines() throws -> [MemoryLine] {
-    guard let lines else { return MemoryLine.all }
-    guard let pattern = try? Regex(lines).ignoresCase() else {
-      throw ValidationError("--lines is not a regular expression: \(lines)")
-    }
-    return MemoryLine.all.filter { $0.name.contains(pattern) }
+    try chosen(MemoryLine.all, matching: lines) { $0.name }
   }
 }

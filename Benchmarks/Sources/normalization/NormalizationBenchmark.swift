@@ -70,11 +70,6 @@ struct NormalizationBenchmark: ParsableCommand {
   private var largeBytes: Int { quick ? 8 << 20 : 2 * Caches.lastLevelBytes }
 
   private func chosenLines() throws -> [NormalizationLine] {
-    let all = NormalizationLine.all(largeBytes: largeBytes)
-    guard let lines else { return all }
-    guard let pattern = try? Regex(lines).ignoresCase() else {
-      throw ValidationError("--lines is not a regular expression: \(lines)")
-    }
-    return all.filter { $0.name.contains(pattern) }
+    try chosen(NormalizationLine.all(largeBytes: largeBytes), matching: lines) { $0.name }
   }
 }

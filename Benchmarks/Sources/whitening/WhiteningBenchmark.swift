@@ -61,13 +61,9 @@ struct WhiteningBenchmark: ParsableCommand {
   }
 
   private func chosenLines() throws -> (eigen: [EigenLine], whitening: [WhiteningLine]) {
-    guard let lines else { return (EigenLine.all, WhiteningLine.all) }
-    guard let pattern = try? Regex(lines).ignoresCase() else {
-      throw ValidationError("--lines is not a regular expression: \(lines)")
-    }
-    return (
-      EigenLine.all.filter { $0.name.contains(pattern) },
-      WhiteningLine.all.filter { $0.name.contains(pattern) }
+    (
+      try chosen(EigenLine.all, matching: lines) { $0.name },
+      try chosen(WhiteningLine.all, matching: lines) { $0.name }
     )
   }
 }
