@@ -12,7 +12,7 @@ static const int tileRows[PANEL + 1] = {0, 12, 12, 8, 6}; /* of 32 registers */
 enum { PANEL = 2 };
 static const int tileRows[PANEL + 1] = {0, 12, 6}; /* of 16 registers */
 #endif
-enum { MOST_ROWS = 12 };
+enum { MOST_ROWS = 12, LINE = 16 };
 
 /* Unrolled before arrays of vectors become registers; otherwise the sums live in memory. */
 #define EACH(i, count) _Pragma("clang loop unroll(full)") for (int i = 0; i < (count); i++)
@@ -116,23 +116,12 @@ INLINE void pixelTile(const int R, const int V, long row, const Block *q) {
   STORE_SUMS(R, V, q->y + (row + r) * q->yStep, q->columns, q->add)
 }
 
-/* What the tiles of some rows of a block map share: y = x·b + shift + residual. */
-typedef struct Mapped {
-  float *y;
-  const float *x;
-  long yStep, xStep, depth;
-  const float *b; /* depth rows of V vectors, one after another */
-  long columns;
-  const float *shift, *residual; /* may be null; rows of the residual lie as those of y */
-  int streams;
-} Mapped;
-
 /* The last columns, where they are no whole vector. */
-static __attribute__((noinline)) void mapEnds(const Mapped *q, long row, long rows, long first,
-                                              const float *ends) {
+static __attribute__((noinline)) void mapEnds(const KeelBlockMap *q, long row, long rows, long first,
+                                              long columns, const float *ends) {
   for (long r = row; r < row + rows; r++, ends += KEEL_WIDTH) {
     const long at = r * q->yStep + first;
-    for (long c = 0; c < q->columns - first; c++) {
+    for (long c = 0; c < columns - first; c++) {
       float sum = ends[c];
       if (q->shift) sum += q->shift[first + c];
       if (q->residual) sum += q->residual[at + c];
@@ -141,14 +130,32 @@ static __attribute__((noinline)) void mapEnds(const Mapped *q, long row, long ro
   }
 }
 
-INLINE void mapTile(const int R, const int V, long row, const Mapped *q) {
+/* The products of R rows with one operand, while lines are brought into L2, as evenly as the depth allows. */
+INLINE void addMapped(const int R, const int V, Vector s[MOST_ROWS][PANEL], const float *x, long step,
+                      long depth, const float *b, const float *near, long lines) {
+  const float *a[MOST_ROWS];
+  EACH(r, R) a[r] = x + r * step;
+  long k = 0;
+  if (lines) {
+    const long stops = lines < depth ? lines : depth, each = (lines + stops - 1) / stops;
+    const long steps = stops < depth ? depth / stops : 1;
+    for (long i = 0; i < stops; i++) {
+      for (long j = 0; j < each; j++, near += LINE) __builtin_prefetch(near, 0, 2);
+      for (const long end = k + steps; k < end; k++, b += V * KEEL_WIDTH) addOuter(R, V, s, a, k, b);
+    }
+  }
+  for (; k < depth; k++, b += V * KEEL_WIDTH) addOuter(R, V, s, a, k, b);
+}
+
+INLINE void mapTile(const int R, const int V, long row, const KeelBlockMap *q, long columns) {
   Vector s[MOST_ROWS][PANEL];
   EACH(r, R) EACH(v, V) s[r][v] = splat(0);
-  const float *b = q->b, *a[MOST_ROWS];
-  EACH(r, R) a[r] = q->x + (row + r) * q->xStep;
   const long depth = q->depth;
-  for (long k = 0; k < depth; k++, b += V * KEEL_WIDTH) addOuter(R, V, s, a, k, b);
-  const long step = q->yStep, rest = q->columns - (V - 1) * KEEL_WIDTH;
+  addMapped(R, V, s, q->x + row * q->xStep, q->xStep, depth, q->b, q->near, q->lines);
+  if (q->more)
+    addMapped(R, V, s, q->more + row * q->yStep, q->yStep, depth, q->b + depth * V * KEEL_WIDTH,
+              q->nearMore, q->lines);
+  const long step = q->yStep, rest = columns - (V - 1) * KEEL_WIDTH;
   const int whole = rest < KEEL_WIDTH ? V - 1 : V, streams = q->streams;
   const float *shift = q->shift, *residual = q->residual ? q->residual + row * step : 0;
   float *y = q->y + row * step;
@@ -164,7 +171,7 @@ INLINE void mapTile(const int R, const int V, long row, const Mapped *q) {
   if (whole < V) {
     float ends[MOST_ROWS * KEEL_WIDTH];
     EACH(r, R) store(ends + r * KEEL_WIDTH, s[r][V - 1]);
-    mapEnds(q, row, R, (V - 1) * KEEL_WIDTH, ends);
+    mapEnds(q, row, R, (V - 1) * KEEL_WIDTH, columns, ends);
   }
 }
 
@@ -199,7 +206,7 @@ INLINE void gradientTile(const int R, const int V, const int brings, float *sum,
 
 #define WINDOWS(R, V) windowTile(R, V, row, q)
 #define PIXELS(R, V) pixelTile(R, V, row, q)
-#define MAPPED(R, V) mapTile(R, V, row, q)
+#define MAPPED(R, V) mapTile(R, V, row, q, columns)
 #define GRADIENT(R, V) \
   gradientTile(R, V, 0, sum, sumStride, a, aOffset, b, bOffset, 0, 0, count, columns, add)
 #define BRINGING(R, V) \
@@ -211,7 +218,8 @@ INLINE void gradientTile(const int R, const int V, const int brings, float *sum,
   static __attribute__((noinline)) void pixelTiles##V(long R, long row, const Block *q) {         \
     switch (R) { CASES(PIXELS, V) }                                                               \
   }                                                                                               \
-  static __attribute__((noinline)) void mapTiles##V(long R, long row, const Mapped *q) {          \
+  static __attribute__((noinline)) void mapTiles##V(long R, long row, const KeelBlockMap *q,           \
+                                                         long columns) {                          \
     switch (R) { CASES(MAPPED, V) }                                                               \
   }                                                                                               \
   static __attribute__((noinline)) void gradientTiles##V(                                         \
@@ -314,26 +322,29 @@ static void pixelProduct(float *y, long yStep, const float *x, long xStep, long 
   }
 }
 
-static void mapRows(float *y, long yStep, const float *x, long xStep, long rows, long depth,
-                    const float *b, long columns, const float *shift, const float *residual,
-                    int streams) {
-  enum { LINE = 16 };
-  static void (*const tilesOf[PANEL + 1])(long, long, const Mapped *) = {
+static void mapRows(const KeelBlockMap *map, long rows, long columns) {
+  static void (*const tilesOf[PANEL + 1])(long, long, const KeelBlockMap *, long) = {
       [1] = mapTiles1, [2] = mapTiles2,
 #if KEEL_WIDTH >= 16 || defined(__aarch64__)
       [3] = mapTiles3, [4] = mapTiles4,
 #endif
   };
   const long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH;
+  KeelBlockMap q = *map;
   /* Past the caches go whole lines only: others would wait for their rest. */
-  const Mapped q = {.y = y, .x = x, .yStep = yStep, .xStep = xStep, .depth = depth, .b = b,
-                    .columns = columns, .shift = shift, .residual = residual,
-                    .streams = streams && columns % LINE == 0 && yStep % LINE == 0 &&
-                               (__UINTPTR_TYPE__)y % (LINE * sizeof(float)) == 0};
-  const long tiles = (rows + tileRows[vectors] - 1) / tileRows[vectors];
+  q.streams = q.streams && columns % LINE == 0 && q.yStep % LINE == 0 &&
+              (__UINTPTR_TYPE__)q.y % (LINE * sizeof(float)) == 0;
+  const long most = tileRows[vectors];
+  if (rows <= most) return tilesOf[vectors](rows, 0, &q, columns);
+  const long tiles = (rows + most - 1) / most;
+  long left = map->lines;
   for (long t = 0, row = 0; t < tiles; t++) {
     const long count = rows / tiles + (t < rows % tiles);
-    tilesOf[vectors](count, row, &q);
+    q.lines = left / (tiles - t);
+    tilesOf[vectors](count, row, &q, columns);
+    left -= q.lines;
+    q.near += q.lines * LINE;
+    if (q.nearMore) q.nearMore += q.lines * LINE;
     row += count;
   }
 }
@@ -378,7 +389,6 @@ static void streamedProduct(float *const *to, const float *const *from, long row
 static void windowGradient(float *sum, long sumStride, const float *const *a, long aOffset,
                            const float *const *b, long bOffset, long count, long rows,
                            long columns, int add, long aAhead, long bAhead) {
-  enum { LINE = 16 };
   long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH;
   long tiles = (rows + tileRows[vectors] - 1) / tileRows[vectors];
   long size = rows / tiles, larger = rows % tiles;

@@ -48,6 +48,15 @@ public struct GraphBuilder {
     return outputs
   }
 
+  /// Lets a node compute otherwise, or less: its operands stay, its results are some of those that it had.
+  internal mutating func replaceNode(
+    _ index: Int, with primitive: Primitive, outputs: [ValueID]
+  ) {
+    let node = graph.nodes[index]
+    graph.nodes[index] = .init(
+      primitive: primitive, inputs: node.inputs, outputs: outputs, label: node.label)
+  }
+
   /// Names a value that each run gives back.
   public mutating func output(_ name: String, _ value: ValueID) {
     graph.outputs.append(.init(name: name, value: value))

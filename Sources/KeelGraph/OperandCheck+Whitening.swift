@@ -28,13 +28,15 @@ extension OperandCheck {
   }
 
   func comomentsGradient(
-    _ blocks: ChannelBlocks, hasResidual: Bool
+    _ blocks: ChannelBlocks, residual: ComomentsResidual
   ) throws(KeelError) -> [ValueType] {
-    try count(hasResidual ? 4 : 3)
-    let table = comomentsTable(blocks, try cells(of: 1, blocks))
+    try count(3 + residual.operandCount)
+    let cells = try cells(of: 1, blocks)
+    let table = comomentsTable(blocks, cells)
     try equal(0, table, "gradient")
     try equal(2, table, "co-moments")
-    if hasResidual { try equal(3, inputs[1], "residual") }
+    if residual != .none { try equal(3, inputs[1], residual == .mapped ? "dy" : "residual") }
+    if residual == .mapped { try equal(4, self.table(blocks.size, cells), "matrix") }
     return [inputs[1]]
   }
 
@@ -82,12 +84,12 @@ extension OperandCheck {
     return [inputs[0]]
   }
 
-  func blockMapGradient(_ map: BlockMap) throws(KeelError) -> [ValueType] {
+  func blockMapGradient(_ map: BlockMap, makesInput: Bool) throws(KeelError) -> [ValueType] {
     try count(1 + map.matrixOperand + 1)
     let cells = try cells(of: 1, map.blocks)
     try equal(0, inputs[1], "gradient")
     try mapOperands(map, cells, from: 1)
-    var results = [inputs[1]]
+    var results = makesInput ? [inputs[1]] : []
     if map.centers { results.append(table(2, cells)) }
     results.append(table(map.blocks.size, cells))
     if map.shift != .none { results.append(shiftType(map, cells)) }

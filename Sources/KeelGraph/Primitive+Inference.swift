@@ -44,13 +44,14 @@ extension Primitive {
     case .mixedMomentsGradient(let mixture): return try check.mixedMomentsGradient(mixture)
     case .runningStatistics(let average): return try check.runningStatistics(average)
     case .comoments(let blocks): return try check.comoments(blocks)
-    case .comomentsGradient(let blocks, let hasResidual):
-      return try check.comomentsGradient(blocks, hasResidual: hasResidual)
+    case .comomentsGradient(let blocks, let residual):
+      return try check.comomentsGradient(blocks, residual: residual)
     case .whitening(let rule, let blocks): return try check.whitening(rule, blocks)
     case .whiteningGradient(let rule, let blocks):
       return try check.whiteningGradient(rule, blocks)
     case .blockMap(let map): return try check.blockMap(map)
-    case .blockMapGradient(let map): return try check.blockMapGradient(map)
+    case .blockMapGradient(let map, let makesInput):
+      return try check.blockMapGradient(map, makesInput: makesInput)
     case .runningComoments(let momentum, let hasCovariance):
       return try check.runningComoments(momentum, hasCovariance: hasCovariance)
     case .movingAverage(let momentum): return try check.movingAverage(momentum)

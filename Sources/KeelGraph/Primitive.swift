@@ -50,8 +50,9 @@ public enum Primitive: Hashable, Sendable {
   /// x → the co-moments of blocks of channels, in the layout of `ComomentsLayout`.
   case comoments(ChannelBlocks)
   /// (dCo-moments, x, co-moments, residual?) → dx, with the residual added: dx = residual + dMean/n +
-  /// Σⱼ (dSᵢⱼ + dSⱼᵢ)·(xⱼ − meanⱼ). Only the rounded rows of the gradient are read.
-  case comomentsGradient(ChannelBlocks, hasResidual: Bool)
+  /// Σⱼ (dSᵢⱼ + dSⱼᵢ)·(xⱼ − meanⱼ). Only the rounded rows of the gradient are read. With a mapped residual
+  /// (dCo-moments, x, co-moments, dy, matrix) → dx, the residual being dy·matrixᵀ.
+  case comomentsGradient(ChannelBlocks, residual: ComomentsResidual)
   /// Co-moments → (matrix, factor?): the matrix that whitens or colors each block, packed as `BlockMap` takes
   /// it, and what its gradient starts from (`Whitening.hasFactor`): rows i of U by eigenvectors and a row of
   /// eigenvalues, or L packed as the matrix and a row of the shrinkage that it took.
@@ -60,9 +61,9 @@ public enum Primitive: Hashable, Sendable {
   case whiteningGradient(Whitening, ChannelBlocks)
   /// (x, centre?, matrix, shift?) → y: each block of channels through its matrix.
   case blockMap(BlockMap)
-  /// (dy, x, centre?, matrix) → (dx, dCentre?, dMatrix, dShift?); both rows of dCentre are the gradient of
-  /// their sum.
-  case blockMapGradient(BlockMap)
+  /// (dy, x, centre?, matrix) → (dx?, dCentre?, dMatrix, dShift?); both rows of dCentre are the gradient of
+  /// their sum. dx is made only where it is not left to the gradient of co-moments.
+  case blockMapGradient(BlockMap, makesInput: Bool)
   /// (co-moments of all rows, mean, covariance?) → (mean′, covariance′?): running statistics after a batch,
   /// of its mean and its unbiased covariance S/(n − 1), packed as a matrix; the momentum is the weight of the
   /// new values.
@@ -249,7 +250,7 @@ extension Primitive {
     case .mixedMomentsGradient(let mixture): mixture.operandCount
     case .runningStatistics(.cumulative): 3
     case .whitening(let rule, _): rule.hasFactor ? 2 : 1
-    case .blockMapGradient(let map): map.operandCount
+    case .blockMapGradient(let map, let makesInput): map.operandCount - (makesInput ? 0 : 1)
     case .runningComoments(_, let hasCovariance): hasCovariance ? 2 : 1
     case .runningStatistics, .parametricReLUGradient, .maxPoolingWithIndices: 2
     case .lossGradient(let loss): loss.gradientCount

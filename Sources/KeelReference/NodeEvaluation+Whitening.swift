@@ -8,15 +8,20 @@ extension NodeEvaluation {
     return [.real(try reference.comoments(real(0)))]
   }
 
-  /// (dCo-moments, x, co-moments, residual?) → dx.
+  /// (dCo-moments, x, co-moments, residual?) → dx, or (dCo-moments, x, co-moments, dy, matrix) → dx.
   func comomentsGradient(
-    _ blocks: ChannelBlocks, hasResidual: Bool
+    _ blocks: ChannelBlocks, _ residual: ComomentsResidual
   ) throws(KeelError) -> [ReferenceValue] {
     let reference = WhiteningReference(blocks, x: real(1).shape, at: node.label)
+    let added: DoubleTensor? =
+      switch residual {
+      case .none: nil
+      case .given: real(3)
+      case .mapped:
+        try reference.mapGradients(real(3), real(1), centre: nil, real(4), .none)[0]
+      }
     return [
-      .real(
-        try reference.comomentsGradient(
-          real(0), real(1), real(2), residual: hasResidual ? real(3) : nil))
+      .real(try reference.comomentsGradient(real(0), real(1), real(2), residual: added))
     ]
   }
 
@@ -49,12 +54,14 @@ extension NodeEvaluation {
     ]
   }
 
-  /// (dy, x, centre?, matrix) → (dx, dCentre?, dMatrix, dShift?).
-  func blockMapGradient(_ map: BlockMap) throws(KeelError) -> [ReferenceValue] {
+  /// (dy, x, centre?, matrix) → (dx?, dCentre?, dMatrix, dShift?).
+  func blockMapGradient(
+    _ map: BlockMap, makesInput: Bool
+  ) throws(KeelError) -> [ReferenceValue] {
     let reference = WhiteningReference(map.blocks, x: real(1).shape, at: node.label)
-    return try reference.mapGradients(
-      real(0), real(1), centre: map.centers ? real(2) : nil, real(1 + map.matrixOperand), map.shift
-    ).map(ReferenceValue.real)
+    let gradients = try reference.mapGradients(
+      real(0), real(1), centre: map.centers ? real(2) : nil, real(1 + map.matrixOperand), map.shift)
+    return gradients.dropFirst(makesInput ? 0 : 1).map(ReferenceValue.real)
   }
 
   /// (co-moments, mean, covariance?) → (mean′, covariance′?).

@@ -38,12 +38,13 @@ internal struct NodeEvaluation {
     case .mixedMomentsGradient(let mixture): return mixedMomentsGradient(mixture)
     case .runningStatistics(let average): return try runningStatistics(average)
     case .comoments(let blocks): return try comoments(blocks)
-    case .comomentsGradient(let blocks, let hasResidual):
-      return try comomentsGradient(blocks, hasResidual: hasResidual)
+    case .comomentsGradient(let blocks, let residual):
+      return try comomentsGradient(blocks, residual)
     case .whitening(let rule, let blocks): return try whitening(rule, blocks)
     case .whiteningGradient(let rule, let blocks): return try whiteningGradient(rule, blocks)
     case .blockMap(let map): return try blockMap(map)
-    case .blockMapGradient(let map): return try blockMapGradient(map)
+    case .blockMapGradient(let map, let makesInput):
+      return try blockMapGradient(map, makesInput: makesInput)
     case .runningComoments(let momentum, let hasCovariance):
       return try runningComoments(momentum, hasCovariance: hasCovariance)
     case .movingAverage(let momentum): return movingAverage(momentum)

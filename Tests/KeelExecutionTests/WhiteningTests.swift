@@ -84,6 +84,43 @@ import Testing
     )
   }
 
+  /// Whitening of x, and x added to it before or after.
+  private func addingItself(_ x: Tensor, isFirst: Bool) throws -> Graph {
+    var builder = GraphBuilder()
+    let value = builder.weight("x", x)
+    let root = isFirst ? try builder.append(.elementwise(.exponential), [value])[0] : nil
+    let table = try builder.append(.comoments(ChannelBlocks(3)), [value])[0]
+    let rule = try Whitening(.zca, epsilon: 1e-3)
+    let matrix = try builder.append(.whitening(rule, ChannelBlocks(3)), [table])[0]
+    let map = BlockMap(ChannelBlocks(3), centers: false)
+    let y = try builder.append(.blockMap(map), [value, matrix])[0]
+    let sum = try builder.append(.arithmetic(.add), [y, root ?? value])[0]
+    builder.output("y", sum)
+    return try builder.finish()
+  }
+
+  @Test func gradientOfTheMapIsLeftToThatOfTheCoMoments() throws {
+    let x = data(rows: 40, channels: 7, condition: 100, seed: 34)
+    var source = TensorSource(seed: 35)
+    let dy = source.normal(x.shape)
+    for (isFirst, residual) in [(true, ComomentsResidual.mapped), (false, .given)] {
+      let graph = try addingItself(x, isFirst: isFirst)
+        .differentiated("y", from: "dy", withRespectTo: .named(["x"]))
+      let residuals = graph.nodes.compactMap {
+        if case .comomentsGradient(_, let found) = $0.primitive { found } else { nil }
+      }
+      #expect(residuals == [residual])
+      let name = Graph.gradientName("x")
+      let expected = try ReferenceEvaluator(graph).run(["dy": .real(DoubleTensor(widening: dy))])
+        .outputs[name]!
+      let actual = try Interpreter(graph, parallelism: Parallelism(threads: 2)).run([
+        "dy": .float32(dy)
+      ])
+      expectClose(
+        try actual.outputs[name]!.floats(at: name), expected, bound: 1e-5, "first \(isFirst)")
+    }
+  }
+
   private static let exactMethods: [Whitening.Method] = [.pca, .zca, .cholesky]
 
   @Test(arguments: [1.0, 100, 10_000], [0.0, 1e-5, 1e-2])

@@ -71,10 +71,11 @@ static void testMaps(long columns, long depth) {
   if (columns > width * ENTRY(panel)) return;
   const long whole = (columns + width - 1) / width * width;
   for (long rows = 1; rows <= 2 * MOST; rows += 5)
-    for (int form = 0; form < 8; form++) {
-      const int hasShift = form & 1, hasResidual = form & 2, streams = form & 4;
+    for (int form = 0; form < 16; form++) {
+      const int hasShift = form & 1, hasResidual = form & 2, streams = form & 4, hasMore = form & 8;
       const long wide = columns + (hasShift ? 0 : 3), xStep = depth + 1;
-      float *y = numbers(rows * wide), *x = numbers(rows * xStep), *b = numbers(depth * whole);
+      float *y = numbers(rows * wide), *x = numbers(rows * xStep), *b = numbers(2 * depth * whole);
+      float *more = numbers(rows * wide + depth);
       float *shift = numbers(columns), *residual = numbers(rows * wide);
       double *expected = doubles(rows * wide);
       for (long i = 0; i < rows * wide; i++) {
@@ -82,10 +83,14 @@ static void testMaps(long columns, long depth) {
         expected[i] = j >= columns ? y[i]
                                    : (hasShift ? shift[j] : 0) + (hasResidual ? residual[i] : 0);
         for (long k = 0; j < columns && k < depth; k++)
-          expected[i] += (double)x[p * xStep + k] * b[k * whole + j];
+          expected[i] += (double)x[p * xStep + k] * b[k * whole + j] +
+                         (hasMore ? (double)more[p * wide + k] * b[(depth + k) * whole + j] : 0);
       }
-      ENTRY(mapRows)(y, wide, x, xStep, rows, depth, b, columns, hasShift ? shift : 0,
-                     hasResidual ? residual : 0, streams);
+      const KeelBlockMap map = {
+          .y = y, .x = x, .more = hasMore ? more : 0, .shift = hasShift ? shift : 0,
+          .residual = hasResidual ? residual : 0, .yStep = wide, .xStep = xStep, .depth = depth,
+          .b = b, .streams = streams, .near = x, .nearMore = more, .lines = rows / 2};
+      ENTRY(mapRows)(&map, rows, columns);
       ENTRY(drain)();
       expect("mapRows", columns, y, expected, rows * wide, 2e-5);
       release();

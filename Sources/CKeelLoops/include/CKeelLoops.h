@@ -80,6 +80,21 @@ typedef struct KeelMap {
   long scaleStride, shiftStride;
 } KeelMap;
 
+/* y[r·yStep + c] = Σ_k x[r·xStep + k]·b[k, c] + Σ_k more[r·yStep + k]·b[depth + k, c] + shift[c]
+   + residual[r·yStep + c], with b as one panel of `packPanel`, or two, one after the other. */
+typedef struct KeelBlockMap {
+  float *y;
+  const float *x;
+  const float *more, *shift, *residual; /* may be null */
+  long yStep, xStep, depth;
+  const float *b;
+  int streams; /* y goes past the caches where it is made of whole lines, and `drain` must follow */
+  /* Lines of 16 floats that are brought nearer meanwhile, from each of two places, of which the second goes with
+     `more`. */
+  const float *near, *nearMore;
+  long lines;
+} KeelBlockMap;
+
 /* How a backward pass knows where the activation was active. */
 enum KeelMask {
   KEEL_MASK_NONE = 0,      /* there was no activation */
@@ -295,12 +310,8 @@ typedef struct KeelLoops {
   /* y[p·yStep + j] = Σ_k x[p·xStep + k]·b[k, j], likewise: where windows are pixels, no table is needed. */
   void (*pixelProduct)(float *y, long yStep, const float *x, long xStep, long rows, long depth,
                        const float *b, long columns);
-  /* y[r·yStep + c] = Σ_k x[r·xStep + k]·b[k, c] + shift[c] + residual[r·yStep + c], with b as one panel of
-     `packPanel`; the shift and the residual may be null. `streams`: y goes past the caches where it is made of
-     whole lines, and `drain` must follow. */
-  void (*mapRows)(float *y, long yStep, const float *x, long xStep, long rows, long depth,
-                  const float *b, long columns, const float *shift, const float *residual,
-                  int streams);
+  /* Rows of a block map, for at most `panel` vectors of columns. */
+  void (*mapRows)(const KeelBlockMap *map, long rows, long columns);
   /* The same as windowProduct with a weight that is used once, where it lies: row k of run r is at
      b + taps[r]·tapStride + k·step, `columns` are whole vectors, as many as there are, and `copy` has room
      for 64·panel vectors. */

@@ -131,12 +131,13 @@ package struct KernelRequest {
     case .runningStatistics(let average):
       return RunningStatisticsStep(cells: inputs[1].elementCount, average: average)
     case .comoments(let blocks): return ComomentsStep(self, blocks)
-    case .comomentsGradient(let blocks, let hasResidual):
-      return ComomentsGradientStep(self, blocks, hasResidual: hasResidual)
+    case .comomentsGradient(let blocks, let residual):
+      return ComomentsGradientStep(self, blocks, residual)
     case .whitening(let rule, let blocks): return WhiteningStep(self, rule, blocks)
     case .whiteningGradient(let rule, let blocks): return WhiteningGradientStep(self, rule, blocks)
     case .blockMap(let map): return BlockMapStep(self, map)
-    case .blockMapGradient(let map): return BlockMapGradientStep(self, map)
+    case .blockMapGradient(let map, let makesInput):
+      return BlockMapGradientStep(self, map, makesInput: makesInput)
     case .runningComoments(let momentum, let hasCovariance):
       return RunningComomentsStep(
         channels: inputs[1].elementCount, size: hasCovariance ? inputs[2][0] : nil,

@@ -22,20 +22,21 @@ internal struct ComomentsStep: PreparedKernel {
 /// The gradient of co-moments.
 internal struct ComomentsGradientStep: PreparedKernel {
   private let kernel: ComomentsGradientKernel
-  private let residual: Int?
+  private let residual: ComomentsResidual
   let scratchCount: Int
 
-  init(_ request: KernelRequest, _ blocks: ChannelBlocks, hasResidual: Bool) {
-    kernel = ComomentsGradientKernel(blocks, of: request.inputs[1])
-    residual = hasResidual ? 3 : nil
+  init(_ request: KernelRequest, _ blocks: ChannelBlocks, _ residual: ComomentsResidual) {
+    kernel = ComomentsGradientKernel(blocks, of: request.inputs[1], residual: residual)
+    self.residual = residual
     scratchCount = kernel.scratchCount(request.parallelism)
   }
 
   func run(_ operands: Operands, _ parallelism: Parallelism) {
     kernel.run(
       operands.floats(0), operands.floats(1), operands.floats(2),
-      residual: operands.floats(residual), into: operands.result(0), scratch: operands.scratch,
-      parallelism: parallelism)
+      added: operands.floats(residual == .none ? nil : 3),
+      matrix: operands.floats(residual == .mapped ? 4 : nil), into: operands.result(0),
+      scratch: operands.scratch, parallelism: parallelism)
   }
 }
 
@@ -104,21 +105,25 @@ internal struct BlockMapStep: PreparedKernel {
 internal struct BlockMapGradientStep: PreparedKernel {
   private let kernel: BlockMapGradientKernel
   private let map: BlockMap
+  private let makesInput: Bool
   let scratchCount: Int
 
-  init(_ request: KernelRequest, _ map: BlockMap) {
+  init(_ request: KernelRequest, _ map: BlockMap, makesInput: Bool) {
     self.map = map
+    self.makesInput = makesInput
     kernel = BlockMapGradientKernel(map, of: request.inputs[1])
     scratchCount = kernel.scratchCount(request.parallelism)
   }
 
   func run(_ operands: Operands, _ parallelism: Parallelism) {
-    let dMatrix = map.centers ? 2 : 1
+    let first = makesInput ? 1 : 0
+    let dMatrix = map.centers ? first + 1 : first
     kernel.run(
       operands.floats(0), operands.floats(1), centre: operands.floats(map.centers ? 2 : nil),
       operands.floats(1 + map.matrixOperand),
       into: .init(
-        dx: operands.result(0), dCentre: operands.result(map.centers ? 1 : nil),
+        dx: operands.result(makesInput ? 0 : nil),
+        dCentre: operands.result(map.centers ? first : nil),
         dMatrix: operands.result(dMatrix),
         dShift: operands.result(map.shift == .none ? nil : dMatrix + 1)),
       scratch: operands.scratch, parallelism: parallelism)

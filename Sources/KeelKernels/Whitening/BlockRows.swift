@@ -63,16 +63,21 @@ internal struct BlockRows: Sendable {
   var tileCount: Int { rowsAtOnce * paddedChannels }
 
   /// Packs a block's matrix, B[k, j] = matrix[k·kStep + j·columnStep], into the panels of its place.
+  /// - Parameters:
+  ///   - part: its number among the matrices of the block that stand one below the other.
+  ///   - factor: their number.
   func pack(
     _ matrix: UnsafePointer<Float>, _ block: Int, kStep: Int, columnStep: Int,
-    into packed: UnsafeMutablePointer<Float>
+    into packed: UnsafeMutablePointer<Float>, part: Int = 0, of factor: Int = 1
   ) {
     let order = range(of: block).count
     let panel = loops.panel * loops.width
     for first in stride(from: 0, to: order, by: panel) {
+      let columns = min(panel, order - first)
+      let place = (factor * first + part * Self.padded(columns)) * order
       loops.packPanel(
-        packed + block * blocks.size * paddedSize + first * order, matrix + first * columnStep,
-        order, kStep, min(panel, order - first), columnStep)
+        packed + factor * block * blocks.size * paddedSize + place, matrix + first * columnStep,
+        order, kStep, columns, columnStep)
     }
   }
 
@@ -91,39 +96,67 @@ internal struct BlockRows: Sendable {
     loops.fetch(x + (cell * rows + row) * channels + first, min(size, all - first))
   }
 
-  /// Rows of a product between two shares: a multiple of those of the register tiles, and more where a row is
-  /// little work.
-  private var rowsOfShare: Int { 12 }
+  /// What is brought nearer while rows are multiplied: the rows at once that come next.
+  struct Near {
+    var x: UnsafePointer<Float>
+    /// With the second operand.
+    var more: UnsafePointer<Float>?
+    var count: Int
+  }
 
-  /// y = x·B + shift + residual for some rows, each block with its own packed matrix; rows of x are padded, those
-  /// of y and the residual are not.
+  /// The rows at once of tensors that begin at a row of a cell, if there are any.
+  func near(
+    _ x: UnsafePointer<Float>, _ more: UnsafePointer<Float>? = nil, of cell: Int, from row: Int
+  ) -> Near {
+    let start = (cell * rows + row) * channels
+    return Near(
+      x: x + start, more: more.map { $0 + start },
+      count: max(0, min(rowsAtOnce, rows - row)) * channels)
+  }
+
+  /// Rows of a product that are computed for all blocks before the next: a multiple of those of the register
+  /// tiles.
+  private static let rowsOfProduct = 12
+
+  /// y = x·B + more·B′ + shift + residual for some rows, each block with its own packed matrices; rows of x are
+  /// padded, those of the other tensors are not.
   /// - Parameters:
+  ///   - more: a second operand; B′ then stands below B.
   ///   - streams: whether y goes past the caches.
-  ///   - meanwhile: called before each part of the work.
   func multiply(
     _ x: UnsafePointer<Float>, _ packed: UnsafePointer<Float>, rows: Int,
-    shift: UnsafePointer<Float>? = nil, residual: UnsafePointer<Float>? = nil,
-    into y: UnsafeMutablePointer<Float>, streams: Int32, meanwhile: (Share) -> Void
+    more: UnsafePointer<Float>? = nil, shift: UnsafePointer<Float>? = nil,
+    residual: UnsafePointer<Float>? = nil, into y: UnsafeMutablePointer<Float>, streams: Int32,
+    near: Near
   ) {
     let panel = loops.panel * loops.width
-    let step = rowsOfShare
-    let parts = (rows + step - 1) / step
-    for part in 0..<parts {
-      let row = part * step
+    let factor = more == nil ? 1 : 2
+    for row in stride(from: 0, to: rows, by: Self.rowsOfProduct) {
+      let count = min(Self.rowsOfProduct, rows - row)
       for block in 0..<blockCount {
         let range = range(of: block)
-        let own = packed + block * blocks.size * paddedSize
-        meanwhile(Share(part: part * blockCount + block, count: blockCount * parts))
+        let own = packed + factor * block * blocks.size * paddedSize
         for first in stride(from: 0, to: range.count, by: panel) {
+          let columns = min(panel, range.count - first)
           let column = range.lowerBound + first
-          loops.mapRows(
-            y + row * channels + column, channels, x + row * paddedChannels + range.lowerBound,
-            paddedChannels, min(step, rows - row), range.count, own + first * range.count,
-            min(panel, range.count - first), shift.map { $0 + column },
-            residual.map { $0 + row * channels + column }, streams)
+          let place = row * channels + column
+          // A part of what is near that belongs to these products alone.
+          let part = row * channels + count * column
+          var map = KeelBlockMap(
+            y: y + place, x: x + row * paddedChannels + range.lowerBound,
+            more: more.map { $0 + row * channels + range.lowerBound },
+            shift: shift.map { $0 + column }, residual: residual.map { $0 + place },
+            yStep: channels, xStep: paddedChannels, depth: range.count,
+            b: own + factor * first * range.count, streams: streams, near: near.x + part,
+            nearMore: near.more.map { $0 + part },
+            lines: max(0, min(count * columns, near.count - part)) / Self.line)
+          loops.mapRows(&map, count, columns)
         }
       }
     }
     if streams != 0 { loops.drain() }
   }
+
+  /// Floats of a line of the caches.
+  private static let line = 16
 }
