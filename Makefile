@@ -12,7 +12,7 @@ FILTER ?=
 FORMATTED = $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
 	Benchmarks/Tests Examples/*/Package.swift Examples/*/Sources)
 
-.PHONY: help demo test test-matrix bench bench-peers lint format documentation doctor dependencies
+.PHONY: help demo test test-matrix conformance bench bench-peers lint format documentation doctor dependencies
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,19 @@ test: dependencies ## Runs the tests.
 
 test-matrix: dependencies ## Runs the tests at every vector level this machine has.
 	Scripts/test-matrix.sh
+
+CONFORMANCE = .build-conformance
+ONNX_DATA = $(CURDIR)/$(CONFORMANCE)/onnx/backend/test/data
+
+conformance: dependencies $(CONFORMANCE)/installed ## Runs ONNX's own cases.
+	KEEL_ONNX_DATA='$(ONNX_DATA)' $(SWIFT) test -c $(CONFIGURATION) --filter ConformanceTests
+
+$(CONFORMANCE)/installed:
+	Scripts/install-dependencies.sh conformance
+	mkdir -p $(CONFORMANCE)
+	python3 -m pip download --quiet --no-deps --dest $(CONFORMANCE) onnx==1.22.0
+	cd $(CONFORMANCE) && python3 -m zipfile -e onnx-1.22.0-*.whl .
+	touch $@
 
 bench: dependencies ## Runs the benchmarks.
 	@set -e; for suite in $(SUITES); do \

@@ -2,7 +2,7 @@
 # Sees to what Keel needs beside a Swift toolchain: pkg-config, OpenBLAS, LAPACKE, zlib, libpng, make.
 # Installs what is missing where that needs no question (root, or sudo without a password);
 # otherwise prints the one line to run and exits with 1.
-# With "arm64" also to what Scripts/check-arm64.sh needs: an emulator and glibc for arm64.
+# With "conformance" also to pip, for ONNX's own cases; with "arm64" to what Scripts/check-arm64.sh needs: an emulator and glibc for arm64.
 set -euo pipefail
 
 extra=${1:-}
@@ -21,6 +21,7 @@ find_missing() {
   has_library lapacke liblapacke-dev || missing+=(liblapacke-dev)
   has_library zlib zlib1g-dev || missing+=(zlib1g-dev)
   has_library libpng libpng-dev || missing+=(libpng-dev)
+  if [ "$extra" = conformance ]; then python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip); fi
   [ "$extra" = arm64 ] || return 0
   command -v qemu-aarch64-static >/dev/null || missing+=(qemu-user-static)
   [ -f /usr/aarch64-linux-gnu/lib/Scrt1.o ] || missing+=(libc6-dev-arm64-cross)

@@ -57,7 +57,7 @@ extension GraphImporter {
     return [.graph(try apply(.divide, sum, Float(node.inputs.count), node.label))]
   }
 
-  private func combined(
+  func combined(
     _ operation: Arithmetic, _ a: ImportedValue, _ b: ImportedValue, _ node: ONNXNode
   ) throws(KeelError) -> ImportedValue {
     if case .constant(let x, _) = a, case .constant(let y, _) = b,
@@ -120,18 +120,34 @@ extension GraphImporter {
     }
     let type = try ONNXElementType(
       number: Int32(truncatingIfNeeded: number), at: node.place)
-    let target = type.elementType
+    guard type != .bfloat16 else {
+      throw node.unsupported("a cast that changes no values", found: "bfloat16")
+    }
+    return [try converted(node, to: type.elementType)]
+  }
+
+  func castLike(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
+    node.ignore("saturate", "round_mode")
+    switch try node.input(1) {
+    case .constant(let like, _): return [try converted(node, to: like.elementType)]
+    case .graph(let like): return [try converted(node, to: type(like.id).elementType)]
+    default: throw node.unsupported("a tensor", found: "another value")
+    }
+  }
+
+  private func converted(_ node: ONNXNode, to target: ElementType) throws(KeelError)
+    -> ImportedValue
+  {
     switch try node.input(0) {
     case .constant(let tensor, let name):
-      if tensor.elementType == target { return [.constant(tensor, name: name)] }
-      return [.constant(try tensor.converted(to: target, at: node.place), name: nil)]
+      if tensor.elementType == target { return .constant(tensor, name: name) }
+      return .constant(try tensor.converted(to: target, at: node.place), name: nil)
     case let value:
-      let x = try ordered(value, at: node.label)
-      let own = self.type(x.id).elementType
-      guard own == target, type != .bfloat16 else {
-        throw node.unsupported("a cast that changes no values", found: "\(own) to \(type)")
+      let own = type(try ordered(value, at: node.label).id).elementType
+      guard own == target else {
+        throw node.unsupported("a cast that changes no values", found: "\(own) to \(target)")
       }
-      return [value]
+      return value
     }
   }
 }

@@ -12,6 +12,8 @@ extension GraphImporter {
     case .graph(let value): return value
     case .missing:
       throw KeelError(.graph, at: place, expected: "an operand", found: "none")
+    case .sequence:
+      throw KeelError(.graph, at: place, expected: "a tensor", found: "a sequence")
     case .constant(let tensor, _):
       let order = AxisOrder.plain(tensor.rank)
       let id = try constant(value, order, role, at: place)
@@ -93,7 +95,7 @@ extension GraphImporter {
     switch value {
     case .graph(let value): extents(value)
     case .constant(let tensor, _): tensor.extents.map(Extent.fixed)
-    case .missing: []
+    case .missing, .sequence: []
     }
   }
 

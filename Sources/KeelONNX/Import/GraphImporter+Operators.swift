@@ -34,6 +34,9 @@ extension GraphImporter {
     case "LRN": try localResponseNormalization(node)
     case "Softmax": try softmax(node, .softmax)
     case "LogSoftmax": try softmax(node, .logSoftmax)
+    case "Col2Im": try columnsToImage(node)
+    case "NegativeLogLikelihoodLoss": try negativeLogLikelihood(node)
+    case "SoftmaxCrossEntropyLoss": try softmaxCrossEntropy(node)
     default: nil
     }
   }
@@ -86,6 +89,7 @@ extension GraphImporter {
     case "Identity": [try node.input(0)]
     case "Dropout": try dropout(node)
     case "Cast": try cast(node)
+    case "CastLike": try castLike(node)
     default: nil
     }
   }
@@ -131,6 +135,10 @@ extension GraphImporter {
     case "Shape": try shape(node)
     case "Size": try size(node)
     case "Range": try range(node)
+    case "SequenceConstruct": try sequenceConstruct(node)
+    case "SequenceAt": try sequenceAt(node)
+    case "SequenceLength": try sequenceLength(node)
+    case "SplitToSequence": try splitToSequence(node)
     default: nil
     }
   }

@@ -118,8 +118,13 @@ final class GraphImporter {
       taken: taken)
     let results: [ImportedValue]
     do throws(KeelError) {
-      let isKnown = proto.domain.isEmpty || proto.domain == "ai.onnx"
-      guard let known = isKnown ? try self.results(of: node) : nil else {
+      let known: [ImportedValue]? =
+        switch proto.domain {
+        case "", "ai.onnx": try self.results(of: node)
+        case ONNXModel.trainingDomain: try trained(node)
+        default: nil
+        }
+      guard let known else {
         isReachable = true
         let domain = proto.domain.isEmpty ? "" : " of \(proto.domain)"
         throw node.unsupported("an operator that Keel reads", found: "\(proto.opType)\(domain)")

@@ -7,6 +7,8 @@ enum ImportedValue {
   case constant(HostTensor, name: String?)
   /// A value of the graph.
   case graph(OrderedValue)
+  /// Values of a sequence of ONNX.
+  case sequence([ImportedValue])
   /// What a node that could not be imported should have made.
   case missing
 }

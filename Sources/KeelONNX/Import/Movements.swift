@@ -13,7 +13,7 @@ extension GraphImporter {
       switch try node.input(k) {
       case .constant(let tensor, _): constants.append(tensor)
       case .graph(let value): lead = lead ?? value
-      case .missing: break
+      case .missing, .sequence: break
       }
     }
     if let lead {

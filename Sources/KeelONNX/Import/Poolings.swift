@@ -3,7 +3,7 @@ import KeelTensor
 
 /// Poolings.
 extension GraphImporter {
-  /// The window of a pooling and the axes of its geometry.
+  /// The operand of a pooling, which may have been padded, the geometry on it, and the window as it is stated.
   private func pooling(
     _ node: ONNXNode, _ kind: PoolingGeometry.Kind
   ) throws(KeelError) -> (x: ValueID, geometry: PoolingGeometry, window: Window) {
@@ -13,6 +13,7 @@ extension GraphImporter {
     }
     var window = try window(node, kernel: [], axes: inputs.count)
     window.resolve(inputs: inputs)
+    let stated = window
     let ceilMode = try node.flag("ceil_mode")
     var x = try channelsLast(node)
     if !ceilMode { try widen(&x, &inputs, &window, kind, node) }
@@ -26,7 +27,7 @@ extension GraphImporter {
           dilation: window.dilations[i], ceilMode: ceilMode, name: names[i], place: node.place))
     }
     return (
-      x, try PoolingGeometry(kind, axes: axes, channels: channels, place: node.place), window
+      x, try PoolingGeometry(kind, axes: axes, channels: channels, place: node.place), stated
     )
   }
 
@@ -40,8 +41,7 @@ extension GraphImporter {
     let isWide = inputs.indices.contains {
       max(window.before[$0], window.after[$0]) * 2 > extents[$0]
     }
-    // An average that does not count the padding cannot be told of it.
-    guard isWide, kind != .average(countsPadding: false) else { return }
+    guard isWide else { return }
     let fill: Float = kind == .maximum ? -.infinity : 0
     var axes: [AxisMovement] = [.whole]
     for i in inputs.indices {
@@ -74,8 +74,30 @@ extension GraphImporter {
 
   func averagePool(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
     let counts = try node.flag("count_include_pad")
-    let (x, geometry, _) = try pooling(node, .average(countsPadding: counts))
-    return [channelsLastResult(try append(.pooling(geometry), [x], node.label))]
+    let (x, geometry, window) = try pooling(node, .average(countsPadding: counts))
+    let y = channelsLastResult(try append(.pooling(geometry), [x], node.label))
+    let own = try spatial(node).inputs
+    guard !counts, own != geometry.axes.map(\.input) else { return [y] }
+    // Zeros that were put around the operand count like others: each average is too small by a known factor.
+    var shape: [Int] = []
+    var counted = [1.0]
+    for (i, axis) in geometry.axes.enumerated() {
+      let before = window.before[i]
+      let taps = (0..<axis.output).map { position in
+        Double(
+          (0..<window.kernel[i]).count {
+            let at = position * window.strides[i] + $0 * window.dilations[i] - before
+            return at >= 0 && at < own[i]
+          })
+      }
+      shape.append(axis.output)
+      counted = counted.flatMap { outer in taps.map { outer * $0 } }
+    }
+    let all = Double(window.kernel.reduce(1, *))
+    let factors = try Tensor(counted.map { Float(all / $0) }, shape: Shape([1, 1] + shape))
+    return [
+      .graph(try combine(.multiply, y, .constant(HostTensor(factors), name: nil), node.label))
+    ]
   }
 
   /// (Σ |x|ᵖ)^(1/p).

@@ -70,12 +70,12 @@ extension GraphImporter {
     return [plainResult(try reshape(plain, extents, node.label))]
   }
 
-  /// The last axis of a value by a weight out×in: a linear layer, or a convolution of one tap, which keeps
+  /// The last axis of a value, in an order, by a weight out×in: a linear layer, or a convolution of one tap, which keeps
   /// the other axes apart.
-  private func rows(
-    _ x: OrderedValue, times weight: ValueID, _ node: ONNXNode
+  func rows(
+    _ x: OrderedValue, times weight: ValueID, order: [Int]? = nil, _ node: ONNXNode
   ) throws(KeelError) -> OrderedValue {
-    let order = AxisOrder.plain(x.order.count)
+    let order = order ?? AxisOrder.plain(x.order.count)
     let plain = try stored(x, order, label: node.label)
     let type = type(plain)
     if type.rank == 2 {

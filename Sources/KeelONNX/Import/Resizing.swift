@@ -3,56 +3,67 @@ import KeelTensor
 
 /// Resize, Upsample, DepthToSpace and SpaceToDepth.
 extension GraphImporter {
-  /// How Resize makes elements.
-  private func interpolation(_ node: ONNXNode) throws(KeelError) -> (
-    Interpolation, ResizeCoordinates, pytorch: Bool
-  ) {
-    let mode = try node.string("mode", "nearest")
-    let rule = try node.string("nearest_mode", "round_prefer_floor")
-    let coordinates = try node.string(
-      "coordinate_transformation_mode", node.version < 11 ? "asymmetric" : "half_pixel")
-    _ = try node.float("cubic_coeff_a")
-    guard try !node.flag("antialias"), try !node.flag("exclude_outside") else {
-      throw node.unsupported("antialias 0 and exclude_outside 0", found: "1")
-    }
-    let kind: Interpolation
-    switch (mode, rule) {
-    case ("linear", _): kind = .linear
-    case ("nearest", _) where node.version < 11: kind = .nearest(.down)
-    case ("nearest", "round_prefer_floor"): kind = .nearest(.halfDown)
-    case ("nearest", "round_prefer_ceil"): kind = .nearest(.halfUp)
-    case ("nearest", "floor"): kind = .nearest(.down)
-    case ("nearest", "ceil"): kind = .nearest(.up)
-    default: throw node.unsupported("mode nearest or linear", found: "\(mode), \(rule)")
-    }
-    switch coordinates {
-    case "half_pixel": return (kind, .halfPixel, false)
-    case "pytorch_half_pixel": return (kind, .halfPixel, true)
-    case "align_corners": return (kind, .alignCorners, false)
-    case "asymmetric": return (kind, .asymmetric, false)
-    default:
-      throw node.unsupported(
-        "coordinates half_pixel, pytorch_half_pixel, align_corners or asymmetric",
-        found: coordinates)
-    }
-  }
-
   func resize(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
-    let (kind, coordinates, pytorch) = try interpolation(node)
-    node.ignore("extrapolation_value")
     let x = try ordered(node)
     let rank = x.order.count
     let axes = try node.axes(try node.ints("axes") ?? Array(0..<rank), rank: rank)
+    var requests: [ResizedAxis] = []
+    let sizes = try sizes(node, x, axes, &requests)
+    if let (kind, coordinates, pytorch) = try interpolation(node) {
+      node.ignore("extrapolation_value", "cubic_coeff_a")
+      if let scales = sizes.scales {
+        return [
+          try resized(node, x, axes, scales: scales, kind, coordinates, pytorch: pytorch)
+        ]
+      }
+      if !sizes.keepsAspect {
+        var movement = [AxisMovement](repeating: .whole, count: rank)
+        for request in requests {
+          movement[x.position(ofAxis: request.axis)] = .resize(
+            to: request.size, kind, pytorch && request.size == 1 ? .asymmetric : coordinates,
+            scale: nil)
+        }
+        return [try moved(x, movement, node)]
+      }
+    }
+    let outside = try node.float("extrapolation_value", 0)
+    return [
+      try resampled(node, x, requests, try resampling(node), outside: outside)
+    ]
+  }
+
+  /// The scales, or the sizes, of a Resize; as requests, both.
+  private func sizes(
+    _ node: ONNXNode, _ x: OrderedValue, _ axes: [Int], _ requests: inout [ResizedAxis]
+  ) throws(KeelError) -> (scales: [Float]?, keepsAspect: Bool) {
     let policy = try node.string("keep_aspect_ratio_policy", "stretch")
-    guard policy == "stretch" else {
-      throw node.unsupported("keep_aspect_ratio_policy stretch", found: policy)
+    guard ["stretch", "not_larger", "not_smaller"].contains(policy) else {
+      throw node.unsupported("keep_aspect_ratio_policy that ONNX has", found: policy)
+    }
+    var crop = [Double](repeating: 0, count: axes.count) + .init(repeating: 1, count: axes.count)
+    let crops = try node.string("coordinate_transformation_mode", "") == "tf_crop_and_resize"
+    if node.version >= 11, crops, let roi = try node.optionalConstant(1, "a region") {
+      crop = try roi.doubles(at: node.place)
+      guard crop.count == 2 * axes.count else {
+        throw node.unsupported("a region of \(2 * axes.count) numbers", found: "\(crop)")
+      }
+    }
+    func request(_ k: Int, size: Int, scale: Double) throws(KeelError) {
+      let cut = (crop[k], crop[k + axes.count])
+      if scale == 1, cut == (0, 1) { return }
+      requests.append(ResizedAxis(axis: axes[k], size: size, scale: scale, crop: cut))
     }
     let position = node.version < 11 ? 1 : 2
     if let scales = try node.optionalConstant(position, "scales"), scales.count > 0 {
-      let scales = try scales.floats(at: node.place).elements
-      return [
-        try resized(node, x, axes, scales: scales, kind, coordinates, pytorch: pytorch)
-      ]
+      let list = try scales.floats(at: node.place).elements
+      guard list.count == axes.count, list.allSatisfy({ $0 > 0 && $0 < 0x1p20 }) else {
+        throw node.unsupported("\(axes.count) scales above 0 and below 2²⁰", found: "\(list)")
+      }
+      for (k, scale) in list.enumerated() where scale != 1 || crops {
+        let length = Double(try known(node, x, axis: axes[k])) * Double(scale)
+        try request(k, size: Int(length.rounded(.down)), scale: Double(scale))
+      }
+      return (list, false)
     }
     guard node.version >= 11, let sizes = try node.optionalConstant(3, "sizes") else {
       throw node.unsupported("scales or sizes", found: "neither")
@@ -61,17 +72,81 @@ extension GraphImporter {
     guard list.count == axes.count else {
       throw node.unsupported("\(axes.count) sizes", found: "\(list)")
     }
-    var movement = [AxisMovement](repeating: .whole, count: rank)
     let own = extents(x)
-    for (axis, size) in zip(axes, list) where size != own[axis] {
-      _ = try known(node, x, axis: axis)
-      guard let size = size.fixedValue else {
-        throw node.unsupported("known sizes", found: "\(size)")
+    var changes: [(k: Int, size: Int, scale: Double)] = []
+    for (k, size) in list.enumerated() where size != own[axes[k]] || crops || policy != "stretch" {
+      let input = try known(node, x, axis: axes[k])
+      guard let size = size.fixedValue, (1...1 << 30).contains(size) else {
+        throw node.unsupported("known sizes of at least 1", found: "\(size)")
       }
-      movement[x.position(ofAxis: axis)] = .resize(
-        to: size, kind, pytorch && size == 1 ? .asymmetric : coordinates, scale: nil)
+      changes.append((k, size, Double(size) / Double(input)))
     }
-    return [try moved(x, movement, node)]
+    if policy != "stretch" {
+      let scales = changes.map(\.scale)
+      let scale = (policy == "not_larger" ? scales.min() : scales.max()) ?? 1
+      for i in changes.indices {
+        let length = scale * Double(try known(node, x, axis: axes[changes[i].k]))
+        changes[i] = (changes[i].k, Int((length + 0.5).rounded(.down)), scale)
+      }
+    }
+    for change in changes { try request(change.k, size: change.size, scale: change.scale) }
+    return (nil, policy != "stretch")
+  }
+
+  /// How Resize makes elements, where Keel has a movement for it.
+  private func interpolation(_ node: ONNXNode) throws(KeelError) -> (
+    Interpolation, ResizeCoordinates, pytorch: Bool
+  )? {
+    let mode = try node.string("mode", "nearest")
+    let rule = try node.string("nearest_mode", "round_prefer_floor")
+    let kind: Interpolation
+    switch (mode, rule) {
+    case ("linear", _): kind = .linear
+    case ("nearest", _) where node.version < 11: kind = .nearest(.down)
+    case ("nearest", "round_prefer_floor"): kind = .nearest(.halfDown)
+    case ("nearest", "round_prefer_ceil"): kind = .nearest(.halfUp)
+    case ("nearest", "floor"): kind = .nearest(.down)
+    case ("nearest", "ceil"): kind = .nearest(.up)
+    case ("cubic", _): return nil
+    default: throw node.unsupported("a mode that ONNX has", found: "\(mode), \(rule)")
+    }
+    if try node.flag("antialias"), mode != "nearest" { return nil }
+    if try node.flag("exclude_outside") { return nil }
+    switch try coordinates(node) {
+    case "half_pixel": return (kind, .halfPixel, false)
+    case "pytorch_half_pixel": return (kind, .halfPixel, true)
+    case "align_corners": return (kind, .alignCorners, false)
+    case "asymmetric": return (kind, .asymmetric, false)
+    default: return nil
+    }
+  }
+
+  private func coordinates(_ node: ONNXNode) throws(KeelError) -> String {
+    let name = try node.string(
+      "coordinate_transformation_mode", node.version < 11 ? "asymmetric" : "half_pixel")
+    let known = [
+      "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric",
+      "tf_crop_and_resize",
+    ]
+    guard known.contains(name) else {
+      throw node.unsupported("coordinates that ONNX has", found: name)
+    }
+    return name
+  }
+
+  /// How Resize makes elements where Keel has no movement for it.
+  private func resampling(_ node: ONNXNode) throws(KeelError) -> Resampling {
+    let rule = try node.string("nearest_mode", "round_prefer_floor")
+    let a = Double(try node.float("cubic_coeff_a", -0.75))
+    let kernel: Resampling.Kernel =
+      switch try node.string("mode", "nearest") {
+      case "linear": .linear
+      case "cubic": .cubic(a: a)
+      default: .nearest(rule: rule)
+      }
+    return Resampling(
+      kernel: kernel, coordinates: try coordinates(node), antialias: try node.flag("antialias"),
+      excludesOutside: try node.flag("exclude_outside"))
   }
 
   /// Upsample, which came before Resize.

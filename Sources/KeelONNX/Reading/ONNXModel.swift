@@ -12,7 +12,7 @@ import SwiftProtobuf
 /// they are taken. External data is read from the model's folder and from nowhere else.
 public struct ONNXModel: Sendable {
   /// The versions of ONNX's operators that Keel reads.
-  public static let operatorVersions = 6...26
+  public static let operatorVersions = 6...27
   /// The versions of the file format that Keel reads.
   public static let formatVersions = 3...14
 
@@ -72,7 +72,12 @@ public struct ONNXModel: Sendable {
         found: "\(proto.irVersion)")
     }
     let versions = proto.opsetImport.filter { $0.domain.isEmpty || $0.domain == "ai.onnx" }
-    guard let version = versions.first?.version, versions.count == 1 else {
+    // A model of optimizers alone names no version of the others.
+    let isTraining = proto.opsetImport.contains { $0.domain == Self.trainingDomain }
+    let newest = Int64(Self.operatorVersions.upperBound)
+    guard let version = versions.first?.version ?? (isTraining ? newest : nil),
+      versions.count <= 1
+    else {
       throw KeelError(
         .file, at: name, expected: "one version of ONNX's operators", found: "\(versions.count)")
     }
@@ -89,6 +94,9 @@ public struct ONNXModel: Sendable {
       .joined(separator: " ")
     try checkNames()
   }
+
+  /// The domain of the optimizers' operators.
+  static let trainingDomain = "ai.onnx.preview.training"
 
   /// How messages name a node: by its own name, or by its position and operator.
   func place(of node: Int) -> String {
