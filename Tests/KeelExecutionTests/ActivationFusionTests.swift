@@ -43,6 +43,37 @@ import Testing
       bound: Tolerance.reduction(length: 200), activation.name)
   }
 
+  @Test(
+    arguments: [(Activation.sigmoid, Activation.silu), (.hardSigmoid, .hardSwish)], [true, false])
+  func productsWithTheirGateAreOneActivation(_ kinds: (Activation, Activation), isFirst: Bool)
+    throws
+  {
+    var writer = NetworkWriter(seed: 26)
+    let x = writer.builder.input("x", ValueType([.batch, 11]))
+    let v = try writer.linear(x, 11, 19, bias: true, label: "layer")
+    let gate = try writer.activation(kinds.0, v)
+    let y = try writer.builder.append(.arithmetic(.multiply), isFirst ? [v, gate] : [gate, v])[0]
+    writer.builder.output("y", y)
+    let graph = try writer.builder.finish()
+    let (folded, report) = try graph.folded()
+    #expect(folded.nodes.map(\.primitive.name) == ["linear + \(kinds.1.name)"])
+    #expect(report.fusedCount == 2)
+    let inputs = try graph.randomInputs(seed: 27)
+    expectClose(
+      try Interpreter(folded).run(inputs).outputs["y"]!.floats(at: "y"),
+      try graph.reference(inputs).outputs["y"]!, bound: Tolerance.reduction(length: 200))
+  }
+
+  @Test func aGateThatSomethingElseTakesStays() throws {
+    var writer = NetworkWriter(seed: 28)
+    let x = writer.builder.input("x", ValueType([.batch, 11]))
+    let gate = try writer.activation(.sigmoid, x)
+    writer.builder.output("gate", gate)
+    writer.builder.output("y", try writer.builder.append(.arithmetic(.multiply), [x, gate])[0])
+    let folded = try writer.builder.finish().folded().graph
+    #expect(folded.nodes.map(\.primitive.name) == ["sigmoid", "multiply"])
+  }
+
   @Test(arguments: Activation.everyKind, [0, 3])
   func fusedForTrainingHasTheSameGradients(_ activation: Activation, kind: Int) throws {
     let graph = try network(kind, activation, batch: 3, seed: 23)

@@ -17,7 +17,11 @@ struct ConformanceTable {
 
   var failures: [String] {
     cases.compactMap { entry in
-      if case .failed(let reason) = entry.outcome { "\(entry.suite)/\(entry.name): \(reason)" } else { nil }
+      if case .failed(let reason) = entry.outcome {
+        "\(entry.suite)/\(entry.name): \(reason)"
+      } else {
+        nil
+      }
     }
   }
 
@@ -34,7 +38,8 @@ struct ConformanceTable {
     var byReason: [String: [String]] = [:]
     for entry in cases where entry.suite == suite {
       guard case .notApplicable(let reason) = entry.outcome else { continue }
-      byReason[reason.split(separator: "\n").joined(separator: "; "), default: []].append(entry.name)
+      byReason[reason.split(separator: "\n").joined(separator: "; "), default: []].append(
+        entry.name)
     }
     return byReason.map { ($0.key, $0.value) }
       .sorted { ($1.names.count, $0.reason) < ($0.names.count, $1.reason) }

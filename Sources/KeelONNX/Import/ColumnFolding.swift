@@ -15,7 +15,8 @@ extension GraphImporter {
       let rows = own[1].fixedValue, let columns = own[2].fixedValue
     else {
       throw node.unsupported(
-        "N×rows×columns, and image and block of 1 to 3 extents", found: "\(own), \(image), \(block)")
+        "N×rows×columns, and image and block of 1 to 3 extents", found: "\(own), \(image), \(block)"
+      )
     }
     let window = try window(node, kernel: block, axes: image.count)
     let taps = try HostTensor.checkedCount(block, at: node.place)

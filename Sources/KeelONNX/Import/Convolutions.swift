@@ -26,6 +26,15 @@ extension GraphImporter {
         after[axis] = total - before[axis]
       }
     }
+
+    /// Puts the last axis first.
+    mutating func reverse() {
+      kernel.reverse()
+      strides.reverse()
+      dilations.reverse()
+      before.reverse()
+      after.reverse()
+    }
   }
 
   func window(_ node: ONNXNode, kernel: [Int], axes: Int) throws(KeelError) -> Window {

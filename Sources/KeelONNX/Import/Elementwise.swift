@@ -128,11 +128,21 @@ extension GraphImporter {
 
   func castLike(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
     node.ignore("saturate", "round_mode")
+    guard !isBrainFloat(node.proto.input.last ?? "") else {
+      throw node.unsupported("a cast that changes no values", found: "bfloat16")
+    }
     switch try node.input(1) {
     case .constant(let like, _): return [try converted(node, to: like.elementType)]
     case .graph(let like): return [try converted(node, to: type(like.id).elementType)]
     default: throw node.unsupported("a tensor", found: "another value")
     }
+  }
+
+  /// Whether an input or initializer is of bfloat16, whose rounding Keel's Floats do not show.
+  private func isBrainFloat(_ name: String) -> Bool {
+    let type = ONNXElementType.bfloat16.rawValue
+    return model.proto.graph.initializer.contains { $0.name == name && $0.dataType == type }
+      || model.proto.graph.input.contains { $0.name == name && $0.type.tensorType.elemType == type }
   }
 
   private func converted(_ node: ONNXNode, to target: ElementType) throws(KeelError)

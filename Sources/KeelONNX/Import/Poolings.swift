@@ -5,7 +5,7 @@ import KeelTensor
 extension GraphImporter {
   /// The operand of a pooling, which may have been padded, the geometry on it, and the window as it is stated.
   private func pooling(
-    _ node: ONNXNode, _ kind: PoolingGeometry.Kind
+    _ node: ONNXNode, _ kind: PoolingGeometry.Kind, columnMajor: Bool = false
   ) throws(KeelError) -> (x: ValueID, geometry: PoolingGeometry, window: Window) {
     var (channels, inputs) = try spatial(node)
     guard node.has("kernel_shape") else {
@@ -15,7 +15,12 @@ extension GraphImporter {
     window.resolve(inputs: inputs)
     let stated = window
     let ceilMode = try node.flag("ceil_mode")
-    var x = try channelsLast(node)
+    var x = try stored(
+      try ordered(node), poolingOrder(inputs.count, columnMajor: columnMajor), label: node.label)
+    if columnMajor {
+      inputs.reverse()
+      window.reverse()
+    }
     if !ceilMode { try widen(&x, &inputs, &window, kind, node) }
     let names = SpatialAxes.names(count: inputs.count)
     var axes: [PoolingAxis] = []
@@ -29,6 +34,12 @@ extension GraphImporter {
     return (
       x, try PoolingGeometry(kind, axes: axes, channels: channels, place: node.place), stated
     )
+  }
+
+  /// N, spatial…, C; the spatial axes from the last to the first where indices are to count so.
+  private func poolingOrder(_ axes: Int, columnMajor: Bool) -> [Int] {
+    let spatial = Array(2..<axes + 2)
+    return [0] + (columnMajor ? spatial.reversed() : spatial) + [1]
   }
 
   /// Pads the operand where the padding is more than half a window, which Keel's poolings refuse: with what
@@ -55,20 +66,22 @@ extension GraphImporter {
 
   func maxPool(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
     let columnMajor = try node.flag("storage_order")
-    let (x, geometry, _) = try pooling(node, .maximum)
     guard node.hasOutput(1) else {
+      let (x, geometry, _) = try pooling(node, .maximum)
       return [channelsLastResult(try append(.pooling(geometry), [x], node.label))]
     }
+    let (x, geometry, _) = try pooling(node, .maximum, columnMajor: columnMajor)
     // ONNX counts positions through the whole tensor, Keel through one channel of one image.
     let own = extents(try node.input(0)).dropFirst(2).map { $0 }
-    let isWhole = own == geometry.axes.map { Extent.fixed($0.input) }
-    guard !columnMajor, isWhole, geometry.channels == 1, type(x).extents[0] == 1 else {
-      throw node.unsupported(
-        "indices of one channel of one image, in row-major order",
-        found: columnMajor ? "storage_order 1" : "\(type(x))")
+    let order = poolingOrder(own.count, columnMajor: columnMajor)
+    let inputs = order.dropFirst().dropLast().map { own[$0 - 2] }
+    guard inputs == geometry.axes.map({ Extent.fixed($0.input) }), geometry.channels == 1,
+      type(x).extents[0] == 1
+    else {
+      throw node.unsupported("indices of one channel of one image", found: "\(type(x))")
     }
     return try builder.append(.maxPoolingWithIndices(geometry), [x], label: node.label).map {
-      channelsLastResult($0)
+      .graph(OrderedValue($0, order: order))
     }
   }
 
