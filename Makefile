@@ -12,7 +12,7 @@ FILTER ?=
 FORMATTED = $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
 	Benchmarks/Tests Examples/*/Package.swift Examples/*/Sources)
 
-.PHONY: help demo test test-matrix conformance bench bench-peers lint format documentation doctor dependencies
+.PHONY: help demo test test-matrix conformance bench bench-peers parity lint format documentation doctor dependencies
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,10 @@ bench-peers: dependencies $(PEERS)/installed ## Compares with PyTorch.
 	@set -e; for suite in $(PEER_SUITES); do \
 	  $(PEERS)/bin/python Benchmarks/peers/compare.py --suite $$suite $(OPTIONS); \
 	done
+
+parity: dependencies $(PEERS)/installed ## Holds models exported from PyTorch to it.
+	$(SWIFT) build -c release
+	$(PEERS)/bin/python Benchmarks/peers/parity.py $(OPTIONS)
 
 $(PEERS)/installed: Benchmarks/peers/requirements.txt
 	python3 -m venv $(PEERS)
