@@ -84,7 +84,7 @@ let package = Package(
     .executableTarget(
       name: "KeelCommand",
       dependencies: [
-        "Keel", "KeelReference", "KeelData",
+        "Keel", "KeelReference", "KeelData", "KeelImages", "KeelONNX",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -151,9 +151,11 @@ let package = Package(
       swiftSettings: settings),
     // Reads the sources: the documentation's tables of methods name what there is.
     .testTarget(name: "KeelDocumentationTests", swiftSettings: settings),
-    // Runs the command as a process; the dependency is what has it built.
+    // Runs the command as a process; the dependency on it is what has it built.
     .testTarget(
-      name: "KeelCommandTests", dependencies: ["KeelCommand"], swiftSettings: settings),
+      name: "KeelCommandTests",
+      dependencies: ["KeelCommand", "KeelFormats", "KeelImages", "KeelTestSupport"],
+      swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )
