@@ -70,12 +70,12 @@ struct Bench: ParsableCommand {
       bar.show($0, of: rounds, "round \($0 + 1) of \(rounds)")
     }
     bar.finish()
-    let batch = model.inputs.first.flatMap { shapes[$0.name]!.extents.first } ?? 1
+    let images = model.inputs.first.flatMap { shapes[$0.name]!.extents.first } ?? 1
     let multiplyAdds = try GraphSummary(model.graph, inputShapes: shapes).multiplyAdds
     let result = Result(
-      network: model.name, batch: batch, threads: threads, rounds: rounds,
+      network: model.name, batch: images, threads: threads, rounds: rounds,
       vectorLevel: VectorLevel.current.name, blasCore: BLASInfo.coreName,
-      multiplyAddsPerImage: multiplyAdds / batch, unfused: times.unfused, fused: times.fused,
+      multiplyAddsPerImage: multiplyAdds / images, unfused: times.unfused, fused: times.fused,
       speedup: times.speedup,
       fusedGflopPerSecond: 2 * Double(multiplyAdds) / (times.fused.medianMs * 1e6),
       maxRelativeDifference: difference,

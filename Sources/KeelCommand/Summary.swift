@@ -68,9 +68,9 @@ struct Summary: ParsableCommand {
       report = try self.report(on: network)
     } else {
       var source = RandomSource(seed: 0)
-      let model = try model.load(open.extents, using: &source)
-      let shapes = try model.inputShapes(batch: batch)
-      report = try asArguments { try SummaryReport(model, shapes) }
+      let loaded = try model.load(open.extents, using: &source)
+      let shapes = try loaded.inputShapes(batch: batch)
+      report = try asArguments { try SummaryReport(loaded, shapes) }
     }
     if json { try printJSON(report) } else { report.print() }
   }
@@ -80,11 +80,11 @@ struct Summary: ParsableCommand {
     let image = input ?? network.imageShape
     do {
       var source = RandomSource(seed: 0)
-      let model = LoadedModel(
+      let loaded = LoadedModel(
         name: network.rawValue,
         graph: try network.graph(imageShape: image, classes: classes, using: &source),
         isFile: false)
-      return try SummaryReport(model, try model.inputShapes(batch: batch))
+      return try SummaryReport(loaded, try loaded.inputShapes(batch: batch))
     } catch let error as KeelError {
       // Built-in networks are well formed: what does not fit came from the options.
       throw ValidationError("\(network.rawValue) on \(image): \(error)")

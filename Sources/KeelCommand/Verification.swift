@@ -49,21 +49,19 @@ struct Verification {
   mutating func run(
     _ inputs: [String: TensorValue], progress: (_ done: Int, _ count: Int) -> Void = { _, _ in }
   ) throws {
-    let expected = try reference.run(
-      inputs.mapValues { try ReferenceValue($0) }, progress: progress
-    )
-    .outputs
+    let values = try inputs.mapValues { try ReferenceValue($0) }
+    let exact = try reference.run(values, progress: progress).outputs
     for (name, value) in inputs { try workspace.setInput(name, value) }
     try plan.run(workspace)
     if outputs.isEmpty {
-      outputs = names.map { Output(name: $0, shape: expected[$0]!.shape) }
+      outputs = names.map { Output(name: $0, shape: exact[$0]!.shape) }
     }
     for (position, name) in names.enumerated() {
-      let (expected, found) = (expected[name]!, try workspace.output(name))
+      let (expected, found) = (exact[name]!, try workspace.output(name))
       outputs[position].difference.add(expected: expected.elements, found: found.doubles)
-      guard case .float32(let found) = found, let shape = Self.logits(found.shape) else { continue }
+      guard case .float32(let logits) = found, let shape = Self.logits(logits.shape) else { continue }
       let agreement = try Metrics.topOneAgreement(
-        Tensor(rounding: expected).reshaped(to: shape), found.reshaped(to: shape))
+        Tensor(rounding: expected).reshaped(to: shape), logits.reshaped(to: shape))
       outputs[position].samples += shape[0]
       outputs[position].agreeing += Int((agreement * Double(shape[0])).rounded())
     }
