@@ -46,11 +46,20 @@ enum Model: Sendable {
                 ? "none, since \(path) leaves no extent open"
                 : "one of \(open.joined(separator: ", "))"))
         }
-        let options = ONNXImportOptions(
-          extents: Dictionary(uniqueKeysWithValues: extents.map { ($0.name, $0.value) }))
-        return LoadedModel(
-          name: path, graph: try reading { try model.graph(options) }, isFile: true)
+        return LoadedModel(name: path, graph: try Self.graph(model, extents), isFile: true)
       }
+    }
+  }
+
+  /// The graph of a file; what is said of one that cannot be imported names the extents that are still open.
+  private static func graph(_ model: ONNXModel, _ extents: [NamedExtent]) throws -> Graph {
+    let values = Dictionary(uniqueKeysWithValues: extents.map { ($0.name, $0.value) })
+    do { return try model.graph(ONNXImportOptions(extents: values)) } catch {
+      let open = model.openExtents.filter { values[$0] == nil }
+      throw FileFailure(
+        message: open.isEmpty
+          ? error.description
+          : "\(error); --extent NAME=VALUE gives values to \(open.joined(separator: ", "))")
     }
   }
 }

@@ -13,7 +13,7 @@ struct Run: ParsableCommand {
       network is folded first. Built-in networks have random weights and take images N×H×W×C.
 
         keel run resnet50.onnx x.npy -o results
-        keel run resnet50.onnx cat.png dog.png -o results --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
+        keel run resnet50.onnx cat.png dog.png -o results --mean 0.5 --std 0.25
         keel run detector.onnx image=x.npy sizes=sizes.npy -o results --json
       """)
 

@@ -59,7 +59,9 @@ struct Verification {
     for (position, name) in names.enumerated() {
       let (expected, found) = (exact[name]!, try workspace.output(name))
       outputs[position].difference.add(expected: expected.elements, found: found.doubles)
-      guard case .float32(let logits) = found, let shape = Self.logits(logits.shape) else { continue }
+      guard case .float32(let logits) = found, let shape = Self.logits(logits.shape) else {
+        continue
+      }
       let agreement = try Metrics.topOneAgreement(
         Tensor(rounding: expected).reshaped(to: shape), logits.reshaped(to: shape))
       outputs[position].samples += shape[0]

@@ -95,6 +95,7 @@ import Testing
     for argument in ["width", "width=", "width=0", "=2", "width=99999999999999999999"] {
       try await expectFailure(2, "Expected name=value", on: model, ["--extent", argument])
     }
+    try await expectFailure(3, "--extent NAME=VALUE gives values to height, width", on: model)
     try await expectFailure(
       2, "leaves no extent open", on: modelFile("ports.onnx"), ["--extent", "width=2"])
   }

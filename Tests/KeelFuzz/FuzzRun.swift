@@ -47,7 +47,7 @@ struct FuzzRun {
         "\((peak - Self.startMemory) >> 20) MiB for \(fuzzCase.bytes.count) bytes, expected at most "
           + "\(limit >> 20)")
     }
-    if peak - Self.startMemory > Reader.freeMemory / 2 { Self.forgetPeak() }
+    if peak - Self.startMemory > reader.freeMemory / 2 { Self.forgetPeak() }
   }
 
   private static func end(_ status: Int32, _ message: String) -> Never {

@@ -7,21 +7,20 @@ import KeelTensor
 
 /// A reader of files, with what it may cost.
 ///
-/// The memory that reading may take is 64 MiB and a multiple of the file, which is what its densest legitimate
-/// form needs: deflated bytes stand for up to 1032.
+/// The memory that reading may take is some for every file and a multiple of its size, which is what its densest
+/// legitimate form needs: deflated bytes stand for up to 1032.
 struct Reader: Sendable {
   /// Its name, which is that of its folder of seeds.
   let name: String
   /// Bytes of memory for each byte of a file.
   let memoryMultiple: Int
+  /// The memory that every file may take.
+  var freeMemory = 64 << 20
   /// Reads all that is in a file; what cannot be read is to throw. The name is that of the seed.
   let read: @Sendable (_ file: FileBytes, _ seed: String) throws(KeelError) -> Void
 
-  /// The memory that every file may take.
-  static let freeMemory = 64 << 20
-
   /// The most that reading a file may add to the process's memory.
-  func memoryLimit(_ size: Int) -> Int { Self.freeMemory + size * memoryMultiple }
+  func memoryLimit(_ size: Int) -> Int { freeMemory + size * memoryMultiple }
 
   /// All of them.
   static let all: [Reader] = [
@@ -51,8 +50,10 @@ struct Reader: Sendable {
     Reader(name: "cifar", memoryMultiple: 5) { (file, _) throws(KeelError) in
       _ = try CIFAR10.read([file])
     },
-    // The message, and an integer of one byte as an extent of 24.
-    Reader(name: "onnx", memoryMultiple: 64) { (file, _) throws(KeelError) in
+    // The message, and up to nine times an integer of one byte as an extent of 24; what constants make of
+    // constants has 2²² elements for free.
+    Reader(name: "onnx", memoryMultiple: 256, freeMemory: 256 << 20) {
+      (file, _) throws(KeelError) in
       let data = try file.withBytes { (bytes) in Data(bytes) }
       let model = try ONNXModel(data)
       var error: KeelError?
