@@ -26,7 +26,10 @@ import Testing
   }
 
   @Test func summaryOfAnOpenBatch() async throws {
-    for (options, batch) in [([], 1), (["--batch", "4"], 4), (["--extent", "N=3"], 3)] {
+    let cases: [(options: [String], batch: Int)] = [
+      ([], 1), (["--batch", "4"], 4), (["--extent", "N=3"], 3),
+    ]
+    for (options, batch) in cases {
       let run = try await CommandRun(
         ["summary", modelFile("classifier.onnx"), "--json"] + options)
       #expect(run.status == 0)

@@ -113,7 +113,9 @@ struct Fuzz: ParsableCommand {
       try report(counter.value, of: run, process)
       next = counter.value + 1
     }
-    print("\(reader.name): \(next) cases, seed \(seed), \(failed) failed")
+    print(
+      "\(reader.name): \(next) cases, seed \(seed), \(failed) failed; limits \(reader.freeMemory >> 20) MiB "
+        + "and \(reader.memoryMultiple) bytes for a byte, \(FuzzRun.timeLimit.processor) s")
     return failed == 0
   }
 
