@@ -6,13 +6,15 @@ CONFIGURATION ?= release
 SUITES ?= convolution memory normalization whitening
 PEER_SUITES ?= convolution norms
 OPTIONS ?=
+# Seconds for each reader: make fuzz SECONDS=600 OPTIONS='--reader onnx --seed 7'
+SECONDS ?= 60
 # Which tests: make test FILTER=KeelTensorTests
 FILTER ?=
 
 FORMATTED = $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
 	Benchmarks/Tests Examples/*/Package.swift Examples/*/Sources)
 
-.PHONY: help demo test test-matrix conformance bench bench-peers parity lint format documentation doctor dependencies
+.PHONY: help demo test test-matrix conformance fuzz bench bench-peers parity lint format documentation doctor dependencies
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +40,8 @@ $(CONFORMANCE)/installed:
 	python3 -m pip download --quiet --no-deps --dest $(CONFORMANCE) onnx==1.22.0
 	cd $(CONFORMANCE) && python3 -m zipfile -e onnx-1.22.0-*.whl .
 	touch $@
+fuzz: dependencies ## Feeds damaged files to the readers.
+	$(SWIFT) run -c release KeelFuzz --seconds $(SECONDS) $(OPTIONS)
 
 bench: dependencies ## Runs the benchmarks.
 	@set -e; for suite in $(SUITES); do \

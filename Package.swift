@@ -84,7 +84,7 @@ let package = Package(
     .executableTarget(
       name: "KeelCommand",
       dependencies: [
-        "Keel", "KeelReference", "KeelData",
+        "Keel", "KeelReference", "KeelData", "KeelImages", "KeelONNX",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
       ],
@@ -94,6 +94,19 @@ let package = Package(
     .target(
       name: "KeelTestSupport", dependencies: ["KeelGraph", "KeelReference"],
       path: "Tests/KeelTestSupport", swiftSettings: settings),
+    // Damaged files, for the tests of readers and the fuzzer.
+    .target(
+      name: "KeelMutations", dependencies: ["KeelTensor"], path: "Tests/KeelMutations",
+      swiftSettings: settings),
+    // `make fuzz`: damaged files in their thousands, from the committed ones in its folder.
+    .executableTarget(
+      name: "KeelFuzz",
+      dependencies: [
+        "KeelFormats", "KeelImages", "KeelData", "KeelONNX", "KeelMutations", "KeelZlib",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+      ],
+      path: "Tests/KeelFuzz", exclude: ["Seeds"], swiftSettings: settings),
     // Counts allocations: linked into the tests, it stands before the C library's malloc.
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(
@@ -128,13 +141,15 @@ let package = Package(
       ],
       swiftSettings: settings),
     .testTarget(
-      name: "KeelFormatsTests", dependencies: ["KeelFormats", "KeelTestSupport"],
+      name: "KeelFormatsTests", dependencies: ["KeelFormats", "KeelMutations", "KeelTestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "KeelImagesTests", dependencies: ["KeelImages", "KeelZlib", "KeelTestSupport"],
+      name: "KeelImagesTests",
+      dependencies: ["KeelImages", "KeelZlib", "KeelMutations", "KeelTestSupport"],
       swiftSettings: settings),
     .testTarget(
-      name: "KeelDataTests", dependencies: ["KeelData", "KeelZlib", "KeelTestSupport"],
+      name: "KeelDataTests",
+      dependencies: ["KeelData", "KeelZlib", "KeelMutations", "KeelTestSupport"],
       swiftSettings: settings),
     .testTarget(
       name: "KeelTrainingTests",
@@ -151,9 +166,11 @@ let package = Package(
       swiftSettings: settings),
     // Reads the sources: the documentation's tables of methods name what there is.
     .testTarget(name: "KeelDocumentationTests", swiftSettings: settings),
-    // Runs the command as a process; the dependency is what has it built.
+    // Runs the command as a process; the dependency on it is what has it built.
     .testTarget(
-      name: "KeelCommandTests", dependencies: ["KeelCommand"], swiftSettings: settings),
+      name: "KeelCommandTests",
+      dependencies: ["KeelCommand", "KeelFormats", "KeelImages", "KeelTestSupport"],
+      swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -6,18 +6,20 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Times a network with its batch norms as they are and folded.",
     discussion: """
-      NETWORK is a built-in network (`keel summary` lists them) with random weights and statistics.
+      Both are run in turn on the same random inputs, after their results have been compared. Built-in \
+      networks have random weights and statistics.
 
+        keel bench resnet50.onnx --batch 8
         keel bench resnet18 --batch 1 --threads 2
         keel bench digits --batch 64 --json
       """)
 
-  @Argument(help: "A built-in network.", transform: BuiltInNetwork.named)
-  var network: BuiltInNetwork
-  @Option(help: "Images in a batch.") var batch = 1
+  @OptionGroup var model: ModelArguments
+  @Option(help: "Images in a batch (default: 1, or what the ONNX file is made for).")
+  var batch: Int?
   @Option(help: "Threads (default: what this process may use).") var threads: Int?
   @Option(help: "Interleaved pairs of runs.") var rounds = 30
-  @Option(help: "Seed of weights and images.") var seed: UInt64 = 0
+  @Option(help: "Seed of random weights and inputs.") var seed: UInt64 = 0
   @Flag(help: "Print one JSON object.") var json = false
 
   func validate() throws {
@@ -47,44 +49,39 @@ struct Bench: ParsableCommand {
     Terminal.complainAboutSettings()
     let threads = Parallelism(threads: threads).threadCount
     var source = RandomSource(seed: seed)
-    let graph = try network.graphWithStatistics(using: &source)
-    let (folded, report) = try graph.folded()
-    let shape = Shape([batch] + network.imageShape.extents)
-    let comparison = try FoldComparison(graph, folded, shape: shape, threads: threads)
-    try comparison.setInput(Tensor(normal: shape, using: &source))
-    try comparison.unfused.plan.run(comparison.unfused.workspace)
-    try comparison.fused.plan.run(comparison.fused.workspace)
-    let difference = try largestDifference(comparison)
+    let model = try model.load(using: &source)
+    let shapes = try model.inputShapes(batch: batch)
+    let (comparison, report) = try Terminal.during("folding \(model.name)") {
+      let (folded, report) = try model.graph.folded()
+      return (
+        try FoldComparison(model.graph, folded, shapes: shapes, threads: threads), report
+      )
+    }
+    try comparison.setInputs(try model.randomInputs(shapes, using: &source))
+    let difference = try comparison.difference().relative
     guard difference <= 1e-4 else {
       throw CheckFailure(
         message:
           "fused and unfused results differ by \(scientific(difference, 2)), relative to the largest"
       )
     }
-    let times = try comparison.time(rounds: rounds)
-    let image = Shape([1] + network.imageShape.extents)
-    let multiplyAdds = try GraphSummary(graph, inputShapes: ["x": image]).multiplyAdds
+    var bar = ProgressBar("timing")
+    let times = try comparison.time(rounds: rounds) {
+      bar.show($0, of: rounds, "round \($0 + 1) of \(rounds)")
+    }
+    bar.finish()
+    let images = model.inputs.first.flatMap { shapes[$0.name]!.extents.first } ?? 1
+    let multiplyAdds = try GraphSummary(model.graph, inputShapes: shapes).multiplyAdds
     let result = Result(
-      network: network.rawValue, batch: batch, threads: threads, rounds: rounds,
+      network: model.name, batch: images, threads: threads, rounds: rounds,
       vectorLevel: VectorLevel.current.name, blasCore: BLASInfo.coreName,
-      multiplyAddsPerImage: multiplyAdds, unfused: times.unfused, fused: times.fused,
+      multiplyAddsPerImage: multiplyAdds / images, unfused: times.unfused, fused: times.fused,
       speedup: times.speedup,
-      fusedGflopPerSecond: 2 * Double(multiplyAdds * batch) / (times.fused.medianMs * 1e6),
+      fusedGflopPerSecond: 2 * Double(multiplyAdds) / (times.fused.medianMs * 1e6),
       maxRelativeDifference: difference,
-      weightsMb: Double(4 * graph.weights.reduce(0) { $0 + $1.tensor.count }) / 1e6,
+      weightsMb: Double(4 * model.graph.weights.reduce(0) { $0 + $1.tensor.count }) / 1e6,
       workspaceMb: Double(comparison.fused.plan.byteCount) / 1e6)
     if json { try printJSON(result) } else { show(result, report) }
-  }
-
-  private func largestDifference(_ comparison: FoldComparison) throws -> Double {
-    let expected = try comparison.unfused.workspace.output("y").floats(at: "y").elements
-    let actual = try comparison.fused.workspace.output("y").floats(at: "y").elements
-    let largest = expected.reduce(Float(0)) { max($0, abs($1)) }
-    var difference: Float = 0
-    for (a, b) in zip(expected, actual) {
-      difference = (a - b).isNaN ? .infinity : max(difference, abs(a - b))
-    }
-    return Double(difference / largest)
   }
 
   private func show(_ result: Result, _ report: FoldReport) {

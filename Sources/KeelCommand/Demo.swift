@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import Keel
 import KeelData
-import KeelReference
 
 /// `keel demo`: a network from first weight to folded, verified and timed.
 struct Demo: ParsableCommand {
@@ -69,28 +68,32 @@ struct Demo: ParsableCommand {
 
     let graph = try Graph(tracing: network, input: [.batch, 8, 8, 1])
     let (folded, report) = try graph.folded()
-    let verification = try Verification(
-      graph, folded, on: splits.test.images, labels: splits.test.labels, threads: threads)
-    let validation = try Metrics.accuracy(
-      folded.run(inBatches: splits.validation.images, options: PlanOptions(threads: threads)),
-      labels: splits.validation.labels)
+    var verification = try Verification(
+      graph, folded, shapes: ["x": splits.test.images.shape], threads: threads)
+    try verification.run(["x": .float32(splits.test.images)])
+    let accuracies = try [splits.validation, splits.test].map {
+      try Metrics.accuracy(
+        folded.run(inBatches: $0.images, options: PlanOptions(threads: threads)), labels: $0.labels)
+    }
     var timings: [DemoResult.Timing] = []
     for batch in [1, 64] {
       let images = splits.test.subset(0..<batch).images
-      let comparison = try FoldComparison(graph, folded, shape: images.shape, threads: threads)
-      try comparison.setInput(images)
+      let comparison = try FoldComparison(
+        graph, folded, shapes: ["x": images.shape], threads: threads)
+      try comparison.setInputs(["x": .float32(images)])
       timings.append(.init(batch: batch, times: try comparison.time(rounds: 30)))
     }
     let result = DemoResult(
       seed: seed, threads: threads, epochs: epochs, trainSeconds: trainSeconds,
-      trainImages: splits.train.count, validationAccuracy: validation,
-      verification: verification, report: report, timings: timings)
+      trainImages: splits.train.count, validationAccuracy: accuracies[0],
+      testAccuracy: accuracies[1], testImages: splits.test.count, verification: verification,
+      report: report, timings: timings)
     if json { try printJSON(result) } else { result.print(report, verbose: verbose) }
-    guard verification.passes else {
+    guard result.passes else {
       throw CheckFailure(
         message: "the folded network differs from the unfolded one: relative difference "
           + "\(scientific(verification.maxRelativeDifference, 2)), agreement "
-          + "\(verification.topOneAgreement)")
+          + "\(verification.topOneAgreement ?? 0)")
     }
   }
 

@@ -1,4 +1,3 @@
-import Foundation
 import Keel
 
 /// A graph for inference beside its folded form, ready to be timed: the same convolution code on both
@@ -7,32 +6,38 @@ struct FoldComparison {
   let unfused: (plan: Plan, workspace: Workspace)
   let fused: (plan: Plan, workspace: Workspace)
 
-  /// Prepares both for one batch of an input `x`.
-  /// - Throws: `KeelError` of kind `argument` for more than this machine's memory.
-  init(_ graph: Graph, _ folded: Graph, shape: Shape, threads: Int) throws {
-    let plans = try [graph, folded].map {
-      try Plan($0, inputShapes: ["x": shape], options: PlanOptions(threads: threads))
-    }
-    let needed = plans.reduce(0) { $0 + $1.byteCount }
-    guard UInt64(needed) < ProcessInfo.processInfo.physicalMemory else {
-      throw KeelError(
-        .argument, at: "batch of \(shape[0])",
-        expected: "at most \(ProcessInfo.processInfo.physicalMemory >> 20) MiB to run it",
-        found: "\(needed >> 20) MiB")
-    }
+  /// Prepares both for inputs of these shapes.
+  /// - Throws: a message for shapes that do not fit, and for more than this machine's memory.
+  init(_ graph: Graph, _ folded: Graph, shapes: [String: Shape], threads: Int) throws {
+    let plans = try [graph, folded].map { try $0.plan(shapes, threads: threads) }
     unfused = (plans[0], plans[0].makeWorkspace())
     fused = (plans[1], plans[1].makeWorkspace())
   }
 
-  /// Gives both the same input.
-  func setInput(_ input: Tensor) throws {
-    for side in [unfused, fused] { try side.workspace.setInput("x", .float32(input)) }
+  /// Gives both the same inputs.
+  func setInputs(_ inputs: [String: TensorValue]) throws {
+    for side in [unfused, fused] {
+      for (name, value) in inputs { try side.workspace.setInput(name, value) }
+    }
+  }
+
+  /// Runs both once and compares what they give.
+  func difference() throws -> Difference {
+    for side in [unfused, fused] { try side.plan.run(side.workspace) }
+    var difference = Difference()
+    for output in unfused.plan.graph.outputs {
+      difference.add(
+        expected: try unfused.workspace.output(output.name).doubles,
+        found: try fused.workspace.output(output.name).doubles)
+    }
+    return difference
   }
 
   /// Times both in turn.
-  func time(rounds: Int) throws -> PairedTiming {
+  /// - Parameter progress: is told how many rounds are done.
+  func time(rounds: Int, progress: (Int) -> Void = { _ in }) throws -> PairedTiming {
     try PairedTiming(
-      rounds: rounds, unfused: { try unfused.plan.run(unfused.workspace) },
+      rounds: rounds, progress: progress, unfused: { try unfused.plan.run(unfused.workspace) },
       fused: { try fused.plan.run(fused.workspace) })
   }
 }

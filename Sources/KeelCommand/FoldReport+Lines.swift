@@ -1,8 +1,8 @@
 import Keel
 
 extension FoldReport {
-  /// The totals, a line of counts for each stage (the first part of a layer's path), and every operation
-  /// that was kept.
+  /// The totals, a line of counts for each stage (the first part of a layer's path, between points or slashes),
+  /// and every operation that was kept.
   var stageLines: [String] {
     var operations: [String] = []
     var stages: [String] = []
@@ -13,7 +13,7 @@ extension FoldReport {
       // "(1 of 2)" tells layers of one path apart.
       if words.count > 3, words[words.count - 2] == "of" { words.removeLast(3) }
       let path = words.last ?? ""
-      let stage = path.split(separator: ".").first.map(String.init) ?? "—"
+      let stage = path.split(whereSeparator: { "./".contains($0) }).first.map(String.init) ?? "—"
       if !operations.contains(entry.operation) { operations.append(entry.operation) }
       if !stages.contains(stage) { stages.append(stage) }
       if case .kept = entry.outcome { continue }

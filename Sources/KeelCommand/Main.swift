@@ -14,11 +14,18 @@ struct KeelCommand: ParsableCommand {
       With --json a command prints one object on standard output and nothing else; progress and \
       messages go to standard error.
 
+      MODEL is an ONNX file, or the name of a built-in network. Completion of commands, options and files in \
+      bash, zsh or fish:
+
+        keel --generate-completion-script bash > ~/.keel-completion.bash
+
       Exit status: 0 done, 1 a check failed, 2 the call's arguments are wrong, 3 a file or model \
       cannot be read.
       """,
     version: "0.1.0",
-    subcommands: [Demo.self, Summary.self, Bench.self, Doctor.self])
+    subcommands: [
+      Demo.self, Summary.self, Fold.self, Verify.self, Run.self, Bench.self, Doctor.self,
+    ])
 
   static func main() {
     let level = KeelEnvironment.current.logLevel.flatMap { Logger.Level(rawValue: $0.lowercased()) }
@@ -34,6 +41,9 @@ struct KeelCommand: ParsableCommand {
     } catch let failure as CheckFailure {
       Terminal.complain("Error: \(failure.message)")
       Foundation.exit(1)
+    } catch let failure as FileFailure {
+      Terminal.complain("Error: \(failure.message)")
+      Foundation.exit(3)
     } catch let error as KeelError {
       Terminal.complain("Error: \(error.description)")
       Foundation.exit(error.kind == .file ? 3 : error.kind == .argument ? 2 : 1)
@@ -48,16 +58,4 @@ struct KeelCommand: ParsableCommand {
     Terminal.complain(fullMessage(for: error))
     Foundation.exit(status)
   }
-}
-
-/// A check that did not hold: the command ends with status 1.
-struct CheckFailure: Error {
-  let message: String
-}
-
-/// Refuses an option's value outside a range.
-func check(_ option: String, _ value: Int?, in range: ClosedRange<Int>) throws {
-  guard let value, !range.contains(value) else { return }
-  throw ValidationError(
-    "\(option): expected \(range.lowerBound) to \(grouped(range.upperBound)), found \(value)")
 }

@@ -23,13 +23,16 @@ struct PairedTiming: Encodable, Sendable {
   /// - Parameters:
   ///   - rounds: the number of pairs.
   ///   - sample: the seconds that a sample should last: short runs are repeated.
+  ///   - progress: is told, between samples, how many pairs are done.
   init(
-    rounds: Int, sample: Double = 0.002, unfused: () throws -> Void, fused: () throws -> Void
+    rounds: Int, sample: Double = 0.002, progress: (Int) -> Void = { _ in },
+    unfused: () throws -> Void, fused: () throws -> Void
   ) throws {
     let repetitions = max(1, Int(sample / max(try Self.time(1, unfused), 1e-9)))
     _ = try Self.time(repetitions, fused)
     var (first, second): ([Double], [Double]) = ([], [])
-    for _ in 0..<rounds {
+    for round in 0..<rounds {
+      progress(round)
       first.append(try Self.time(repetitions, unfused) / Double(repetitions))
       second.append(try Self.time(repetitions, fused) / Double(repetitions))
     }

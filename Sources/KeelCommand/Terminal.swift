@@ -17,11 +17,25 @@ enum Terminal {
 
   /// Whether standard error is a terminal.
   static let isWatched = isatty(FileHandle.standardError.fileDescriptor) != 0
+
+  /// Shows what is being done while it is, where someone watches.
+  static func during<Value>(_ work: String, _ body: () throws -> Value) rethrows -> Value {
+    draw(work + " …")
+    defer { draw("") }
+    return try body()
+  }
+
+  /// Draws a line over the last one, where someone watches.
+  static func draw(_ line: String) {
+    guard isWatched else { return }
+    FileHandle.standardError.write(Data("\r\(line)\u{1B}[K".utf8))
+  }
 }
 
-/// A bar that is drawn over itself on standard error, if that is a terminal.
+/// A bar that is drawn over itself on standard error, if that is a terminal and the work takes over a second.
 struct ProgressBar {
   private let title: String
+  private let start = ContinuousClock.now
   private var lastDrawn = -1
 
   init(_ title: String) { self.title = title }
@@ -30,19 +44,15 @@ struct ProgressBar {
   mutating func show(_ done: Int, of total: Int, _ note: String) {
     guard Terminal.isWatched, total > 0 else { return }
     let permille = done * 1000 / total
-    guard permille != lastDrawn else { return }
+    guard permille != lastDrawn, ContinuousClock.now - start > .seconds(1) else { return }
     lastDrawn = permille
     let filled = permille * 30 / 1000
     let bar = String(repeating: "█", count: filled) + String(repeating: "·", count: 30 - filled)
-    let line = "\r\(title) \(bar) \(permille / 10) %  \(note)\u{1B}[K"
-    FileHandle.standardError.write(Data(line.utf8))
+    Terminal.draw("\(title) \(bar) \(permille / 10) %  \(note)")
   }
 
   /// Clears the bar.
-  func finish() {
-    guard Terminal.isWatched else { return }
-    FileHandle.standardError.write(Data("\r\u{1B}[K".utf8))
-  }
+  func finish() { Terminal.draw("") }
 }
 
 /// A number with a fixed count of decimals.

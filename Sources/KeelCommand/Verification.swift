@@ -2,41 +2,78 @@ import Keel
 import KeelReference
 
 /// The unfolded graph in Double against the folded plan in Float, on the same inputs.
-struct Verification: Sendable {
-  /// The largest difference of an output, relative to the largest magnitude of the reference's outputs.
-  let maxRelativeDifference: Double
-  /// The share of inputs for which both name the same class.
-  let topOneAgreement: Double
-  /// The folded plan's accuracy.
-  let accuracy: Double
-  /// The number of inputs.
-  let count: Int
+struct Verification {
+  /// One output over all runs.
+  struct Output: Sendable {
+    let name: String
+    let shape: Shape
+    fileprivate(set) var difference = Difference()
+    fileprivate var samples = 0
+    fileprivate var agreeing = 0
 
-  /// What the difference may be at most.
-  static let tolerance = 1e-5
+    /// The share of samples for which both name the same class, of outputs N×K; nil of others.
+    var topOneAgreement: Double? { samples == 0 ? nil : Double(agreeing) / Double(samples) }
+  }
 
-  /// Whether the folded plan is the unfolded graph up to rounding.
-  var passes: Bool { maxRelativeDifference <= Self.tolerance && topOneAgreement == 1 }
+  /// The outputs, in the graph's order, once there was a run.
+  private(set) var outputs: [Output] = []
 
-  /// Runs both on images.
-  init(
-    _ graph: Graph, _ folded: Graph, on images: Tensor, labels: IndexTensor, threads: Int
+  private let reference: ReferenceEvaluator
+  private let names: [String]
+  private let plan: Plan
+  private let workspace: Workspace
+
+  /// Prepares both for inputs of these shapes.
+  init(_ graph: Graph, _ folded: Graph, shapes: [String: Shape], threads: Int) throws {
+    plan = try folded.plan(shapes, threads: threads)
+    workspace = plan.makeWorkspace()
+    reference = ReferenceEvaluator(graph)
+    names = graph.outputs.map(\.name)
+  }
+
+  /// The largest difference of an output, relative to the largest magnitude of the reference's.
+  var maxRelativeDifference: Double { outputs.map(\.difference.relative).max() ?? 0 }
+
+  /// The largest difference of an output.
+  var maxDifference: Double { outputs.map(\.difference.absolute).max() ?? 0 }
+
+  /// The share of samples for which both name the same class; nil where no output is N×K.
+  var topOneAgreement: Double? {
+    let samples = outputs.reduce(0) { $0 + $1.samples }
+    return samples == 0
+      ? nil : Double(outputs.reduce(0) { $0 + $1.agreeing }) / Double(samples)
+  }
+
+  /// Runs both.
+  /// - Parameter progress: is told how many of how many operations of the reference are done.
+  mutating func run(
+    _ inputs: [String: TensorValue], progress: (_ done: Int, _ count: Int) -> Void = { _, _ in }
   ) throws {
-    let reference = try ReferenceEvaluator(graph).run(["x": .real(DoubleTensor(widening: images))])
-      .outputs["y"]!
-    let result = try folded.run(inBatches: images, options: PlanOptions(threads: threads))
-    var (largest, difference) = (0.0, 0.0)
-    for (expected, actual) in zip(reference.elements, result.elements) {
-      largest = max(largest, abs(expected))
-      let error = abs(expected - Double(actual))
-      difference = error.isNaN ? .infinity : max(difference, error)
+    let values = try inputs.mapValues { try ReferenceValue($0) }
+    let exact = try reference.run(values, progress: progress).outputs
+    for (name, value) in inputs { try workspace.setInput(name, value) }
+    try plan.run(workspace)
+    if outputs.isEmpty {
+      outputs = names.map { Output(name: $0, shape: exact[$0]!.shape) }
     }
-    maxRelativeDifference = difference / largest
-    let rounded = Tensor(uninitialized: reference.shape) { out in
-      for i in out.indices { out[i] = Float(reference[flat: i]) }
+    for (position, name) in names.enumerated() {
+      let (expected, found) = (exact[name]!, try workspace.output(name))
+      outputs[position].difference.add(expected: expected.elements, found: found.doubles)
+      guard case .float32(let logits) = found, let shape = Self.logits(logits.shape) else {
+        continue
+      }
+      let agreement = try Metrics.topOneAgreement(
+        Tensor(rounding: expected).reshaped(to: shape), logits.reshaped(to: shape))
+      outputs[position].samples += shape[0]
+      outputs[position].agreeing += Int((agreement * Double(shape[0])).rounded())
     }
-    topOneAgreement = try Metrics.topOneAgreement(rounded, result)
-    accuracy = try Metrics.accuracy(result, labels: labels)
-    count = labels.count
+  }
+
+  /// N×K of outputs N×K and N×K×1×…; nil of others.
+  private static func logits(_ shape: Shape) -> Shape? {
+    guard shape.rank >= 2, shape[0] >= 1, shape[1] >= 2,
+      shape.extents.dropFirst(2).allSatisfy({ $0 == 1 })
+    else { return nil }
+    return [shape[0], shape[1]]
   }
 }

@@ -26,11 +26,13 @@ public struct ReferenceEvaluator: Sendable {
   ///   - inputs: a value for each input of the graph.
   ///   - weights: values for some weights instead of the graph's own, by name; finite differences
   ///     need weights that no Float holds.
+  ///   - progress: is told how many of how many operations are done.
   /// - Throws: `KeelError` of kind `graph` for missing or unknown names; of kind `shape` for values
   ///   that do not fit and for a batch norm that sees one value per channel; of kind `value` for
   ///   labels out of range and given statistics that would make NaN of every input.
   public func run(
-    _ inputs: [String: ReferenceValue], weights: [String: DoubleTensor] = [:]
+    _ inputs: [String: ReferenceValue], weights: [String: DoubleTensor] = [:],
+    progress: (_ done: Int, _ count: Int) -> Void = { _, _ in }
   ) throws(KeelError) -> ReferenceResults {
     let symbols = try graph.bindSymbols(inputShapes: inputs.mapValues(\.shape))
     var values = [ReferenceValue?](repeating: nil, count: graph.types.count)
@@ -54,7 +56,8 @@ public struct ReferenceEvaluator: Sendable {
       }
       values[weight.value.index] = .real(value)
     }
-    for node in graph.nodes {
+    for (position, node) in graph.nodes.enumerated() {
+      progress(position, graph.nodes.count)
       let evaluation = NodeEvaluation(
         node: node, operands: node.inputs.map { values[$0.index]! }, symbols: symbols)
       for (output, result) in zip(node.outputs, try evaluation.results()) {

@@ -52,7 +52,8 @@ import Testing
     #expect(layers[5].receptiveField == [16, 16] && layers[5].jump == [4, 4])
     #expect(
       try run.keys() == [
-        "network", "input", "layers", "parameters", "running_statistics", "multiply_adds",
+        "network", "input", "inputs", "outputs", "layers", "parameters", "running_statistics",
+        "multiply_adds",
       ])
   }
 
@@ -131,6 +132,9 @@ import Testing
     (["--batch", "2"], "--batch needs a MODEL"),
     (["--input", "8x8x1"], "--input needs a MODEL"),
     (["--classes", "2"], "--classes needs a MODEL"),
+    (["--extent", "h=2"], "--extent needs a MODEL"),
+    (["x.onnx", "--classes", "2"], "--classes is for built-in networks"),
+    (["x.onnx", "--input", "8x8x1"], "--input is for built-in networks"),
     (
       ["resnet18", "--batch", "65536", "--input", "65536x65536x256"], "fewer than 2⁶³ multiply-adds"
     ),

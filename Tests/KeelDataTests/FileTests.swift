@@ -2,6 +2,7 @@ import Foundation
 import KeelData
 import KeelFormats
 import KeelImages
+import KeelMutations
 import KeelTensor
 import KeelTestSupport
 import KeelZlib

@@ -1,5 +1,6 @@
 import Foundation
 import KeelFormats
+import KeelMutations
 import KeelTensor
 import KeelTestSupport
 import Testing

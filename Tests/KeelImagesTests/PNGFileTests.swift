@@ -1,5 +1,6 @@
 import KeelFormats
 import KeelImages
+import KeelMutations
 import KeelTensor
 import KeelTestSupport
 import Testing

@@ -95,6 +95,14 @@ enum Messages {
     return attribute
   }
 
+  static func attribute(_ name: String, string: String) -> ONNXAttributeProto {
+    var attribute = ONNXAttributeProto()
+    attribute.name = name
+    attribute.type = 3
+    attribute.s = Data(string.utf8)
+    return attribute
+  }
+
   static func random(_ extents: [Int], _ source: inout RandomSource) -> Tensor {
     let shape = Shape(extents)
     var elements: [Float] = []

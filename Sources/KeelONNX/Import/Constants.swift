@@ -28,7 +28,8 @@ extension GraphImporter {
 
   func constantOfShape(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
     let extents = try node.constant(0, "a shape").integers(at: node.place)
-    let count = try HostTensor.checkedCount(extents, at: node.place)
+    let count = try HostTensor.checkedCount(
+      extents, at: node.place, most: HostTensor.largestMade())
     guard let proto = try node.tensor("value") else {
       return [.constant(HostTensor(Tensor(zeros: Shape(extents))), name: nil)]
     }
@@ -82,7 +83,8 @@ extension GraphImporter {
     }
     let list = stride(from: ends[0], to: ends[1], by: ends[2])
     let span = (ends[1] - ends[0]) / ends[2]
-    _ = try HostTensor.checkedCount([max(0, span)], at: node.place)
+    _ = try HostTensor.checkedCount(
+      [max(0, span)], at: node.place, most: HostTensor.largestMade())
     return [.constant(HostTensor(list: Array(list)), name: nil)]
   }
 }

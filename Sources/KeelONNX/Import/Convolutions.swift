@@ -123,6 +123,9 @@ extension GraphImporter {
     var window = try window(node, kernel: Array(weight.dropFirst(2)), axes: inputs.count)
     let groups = try node.int("group", 1)
     var outputPadding = try node.ints("output_padding", count: inputs.count, 0)
+    guard outputPadding.allSatisfy({ (0...1 << 24).contains($0) }) else {
+      throw node.unsupported("output_padding from 0 to 2²⁴", found: "\(outputPadding)")
+    }
     var outputs = try node.ints("output_shape")
     if let stated = outputs, stated.count == inputs.count + 2 {
       outputs = Array(stated.dropFirst(2))

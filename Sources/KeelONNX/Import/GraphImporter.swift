@@ -16,6 +16,9 @@ final class GraphImporter {
   /// Weights that are there already, by what they were made from.
   private var weights: [String: ValueID] = [:]
   private var weightNames: Set<String> = []
+  /// The elements that the results of constants may still have: eight times those of the file, and some for free.
+  private var constantBudget = 1 << 22
+  private var decoded: Set<String> = []
   /// Transposes and reshapes that are there already: each is made once.
   private var views: [ViewKey: ValueID] = [:]
   /// What a reshape was made from, so that one of it starts there.
@@ -142,6 +145,13 @@ final class GraphImporter {
         throw node.unsupported("\(results.count) results", found: "result \(k), \(name)")
       }
       values[name] = results[k]
+      if case .constant(let tensor, _) = results[k] {
+        constantBudget -= tensor.count
+        guard constantBudget >= 0 else {
+          throw node.unsupported(
+            "constants of at most eight times the elements of the file's", found: "more")
+        }
+      }
     }
   }
 
@@ -161,6 +171,7 @@ final class GraphImporter {
     let tensor = try HostTensor(
       decoding: model.proto.graph.initializer[position], outside: outside,
       at: "\(model.name), initializer \(name)")
+    if decoded.insert(name).inserted { constantBudget += 8 * tensor.count }
     return .constant(tensor, name: name)
   }
 
@@ -175,6 +186,11 @@ final class GraphImporter {
 
   /// Refuses extents whose product is beyond any memory, so that no product of them overflows.
   func checkSize(_ extents: [Extent], at place: String) throws(KeelError) {
+    guard extents.count <= HostTensor.largestRank else {
+      throw KeelError(
+        .graph, at: place, expected: "at most \(HostTensor.largestRank) axes",
+        found: "\(extents.count)")
+    }
     var count = 1
     for extent in extents.compactMap(\.fixedValue) {
       let (product, overflow) = count.multipliedReportingOverflow(by: extent)

@@ -15,7 +15,8 @@ extension HostTensor {
         .graph, at: place, expected: "extents that broadcast",
         found: "\(extents) and \(other.extents)")
     }
-    _ = try Self.checkedCount(result, at: place)
+    _ = try Self.checkedCount(
+      result, at: place, most: Self.largestMade(from: max(count, other.count)))
     func positions(_ tensor: HostTensor) -> [Int] {
       let strides = Self.strides(tensor.extents)
       let missing = result.count - tensor.rank

@@ -130,8 +130,9 @@ extension GraphImporter {
       parts = try operand.integers(at: node.place)
     }
     let count = try node.int("num_outputs", node.proto.output.count)
-    guard count >= 1, count <= max(1, extent) else {
-      throw node.unsupported("1 to \(extent) parts", found: "\(count)")
+    guard count >= 1, count <= min(max(1, extent), node.proto.output.count) else {
+      throw node.unsupported(
+        "1 to \(extent) parts, a result for each", found: "\(count)")
     }
     let size = (extent + count - 1) / count
     let sizes = parts ?? (0..<count).map { max(0, min(size, extent - $0 * size)) }
@@ -213,7 +214,8 @@ extension GraphImporter {
     target.replaceSubrange(axis...axis, with: indices.extents.map(Extent.fixed))
     if case .constant(let tensor, _) = value {
       let known = target.compactMap(\.fixedValue)
-      _ = try HostTensor.checkedCount(known, at: node.place)
+      _ = try HostTensor.checkedCount(
+        known, at: node.place, most: HostTensor.largestMade(from: tensor.count))
       return [.constant(tensor.taking(positions, axis: axis).reshaped(known), name: nil)]
     }
     guard let taken = try runs(of: positions, value, axis: axis, node) else {
@@ -257,7 +259,8 @@ extension GraphImporter {
     if target == extents(value) { return [value] }
     let known = target.compactMap(\.fixedValue)
     if case .constant(let tensor, _) = value, known.count == target.count {
-      let count = try HostTensor.checkedCount(known, at: node.place)
+      let count = try HostTensor.checkedCount(
+        known, at: node.place, most: HostTensor.largestMade(from: tensor.count))
       let other = HostTensor(booleans: [Bool](repeating: true, count: count), known)
       let positions = try tensor.positions(with: other, at: node.place)
       return [.constant(tensor.selecting(positions.left, known), name: nil)]

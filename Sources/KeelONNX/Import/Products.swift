@@ -110,6 +110,7 @@ extension GraphImporter {
     else {
       throw node.unsupported("known extents that broadcast", found: "\(ea) and \(eb)")
     }
+    try checkSize(lead, at: node.place)
     let shape = lead.compactMap(\.fixedValue)
     let count = shape.reduce(1, *)
     guard count <= 64 else {

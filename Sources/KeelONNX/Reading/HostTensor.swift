@@ -18,6 +18,11 @@ package struct HostTensor: Sendable {
 
   /// More elements than any constant of a network has: what asks for more is taken for a mistake.
   static let largestCount = 1 << 28
+  /// The most axes that a value may have; NumPy's limit, too.
+  static let largestRank = 64
+
+  /// The most elements of what is made from constants of so many: a file of a few bytes must not fill the memory.
+  static func largestMade(from count: Int = 0) -> Int { max(1 << 20, 8 * count) }
 
   private init(_ elements: Elements, _ extents: [Int]) {
     self.elements = elements
@@ -50,19 +55,26 @@ package struct HostTensor: Sendable {
   }
 
   /// The number of elements of these extents.
-  /// - Throws: `KeelError` of kind `graph` for negative extents and more than `largestCount` elements.
-  static func checkedCount(_ extents: [Int], at place: String) throws(KeelError) -> Int {
+  /// - Throws: `KeelError` of kind `graph` for negative extents, more than `most` elements and more than
+  ///   `largestRank` axes.
+  static func checkedCount(
+    _ extents: [Int], at place: String, most: Int = largestCount
+  ) throws(KeelError) -> Int {
+    guard extents.count <= largestRank else {
+      throw KeelError(
+        .graph, at: place, expected: "at most \(largestRank) axes", found: "\(extents.count)")
+    }
     var count = 1
     for extent in extents {
-      let (product, overflow) = count.multipliedReportingOverflow(by: extent)
-      guard extent >= 0, !overflow, product <= largestCount else {
+      // As if none were 0, so that the product of some of them does not overflow either.
+      let (product, overflow) = count.multipliedReportingOverflow(by: max(1, extent))
+      guard extent >= 0, !overflow, product <= most else {
         throw KeelError(
-          .graph, at: place, expected: "extents of at most \(largestCount) elements",
-          found: "\(extents)")
+          .graph, at: place, expected: "extents of at most \(most) elements", found: "\(extents)")
       }
       count = product
     }
-    return count
+    return extents.contains(0) ? 0 : count
   }
 
   /// The elements at these positions, under these extents.

@@ -19,9 +19,15 @@ extension HostTensor {
     decoding proto: ONNXTensorProto, outside: any TensorBytes, at place: String
   ) throws(KeelError) {
     let type = try ONNXElementType(number: proto.dataType, at: place)
+    guard proto.dims.count <= Self.largestRank else {
+      throw KeelError(
+        .file, at: place, expected: "at most \(Self.largestRank) axes", found: "\(proto.dims.count)"
+      )
+    }
     var count = 1
     for dim in proto.dims {
-      let (product, overflow) = count.multipliedReportingOverflow(by: Int(dim))
+      // As if none were 0, so that the product of some of them does not overflow either.
+      let (product, overflow) = count.multipliedReportingOverflow(by: max(1, Int(dim)))
       guard dim >= 0, !overflow, product <= Int(Int32.max) * 8 else {
         throw KeelError(
           .file, at: place, expected: "extents from 0 whose product is below 2³⁴",
@@ -30,6 +36,7 @@ extension HostTensor {
       count = product
     }
     let extents = proto.dims.map { Int($0) }
+    if extents.contains(0) { count = 0 }
     if proto.dataLocation == 1 {
       let bytes = try outside.bytes(of: proto, at: place)
       try self.init(bytes: bytes, type, count, extents, place)
