@@ -62,6 +62,15 @@ package final class FileBytes: @unchecked Sendable {
     base!.copyMemory(from: bytes, byteCount: count)
   }
 
+  /// Gives the memory behind some bytes back to the system, which reads them again when they are looked at.
+  package func release(_ range: Range<Int>) {
+    guard isMapped, let base else { return }
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let start = (range.lowerBound + page - 1) / page * page
+    let end = range.upperBound / page * page
+    if start < end { madvise(base + start, end - start, MADV_DONTNEED) }
+  }
+
   deinit {
     if isMapped { munmap(base, count) } else { base?.deallocate() }
   }

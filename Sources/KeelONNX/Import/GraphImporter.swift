@@ -168,10 +168,8 @@ final class GraphImporter {
   private func value(named name: String) throws(KeelError) -> ImportedValue {
     if let value = values[name] { return value }
     guard let position = initializers[name] else { return .missing }
-    let tensor = try HostTensor(
-      decoding: model.proto.graph.initializer[position], outside: outside,
-      at: "\(model.name), initializer \(name)")
-    if decoded.insert(name).inserted { constantBudget += 8 * tensor.count }
+    let tensor = try model.initializer(
+      position, outside: outside, at: "\(model.name), initializer \(name)")
     return .constant(tensor, name: name)
   }
 

@@ -1,19 +1,24 @@
 import Foundation
+import KeelFormats
 import KeelTensor
 
 /// Reads the tensors that a model keeps in other files of its folder. Each file is mapped once.
-package final class ExternalData: TensorBytes {
+package final class ExternalData {
   /// The model's folder, or nil for a model that is not in a file.
   private let folder: URL?
-  private var files: [String: Data] = [:]
+  private var files: [String: FileBytes] = [:]
 
   /// Reads from a folder.
   package init(folder: URL?) { self.folder = folder }
 
-  /// The bytes that a tensor's `location`, `offset` and `length` name.
+  /// Calls a closure with the bytes that a tensor's `location`, `offset` and `length` name. They need not stay in
+  /// memory.
   /// - Throws: `KeelError` of kind `file` for a location outside the folder, be it by an absolute path, by
   ///   `..` or by a symbolic link, and a range that the file does not have.
-  package func bytes(of tensor: ONNXTensorProto, at place: String) throws(KeelError) -> Data {
+  func withBytes<Result>(
+    of tensor: ONNXTensorProto, at place: String,
+    _ body: (UnsafeRawBufferPointer) throws(KeelError) -> Result
+  ) throws(KeelError) -> Result {
     var entries: [String: String] = [:]
     for entry in tensor.externalData { entries[entry.key] = entry.value }
     guard let location = entries["location"], !location.isEmpty else {
@@ -35,12 +40,15 @@ package final class ExternalData: TensorBytes {
         .file, at: place, expected: "a range within the \(file.count) bytes of \(location)",
         found: "\(length) bytes from \(offset)")
     }
-    let start = file.startIndex + offset
-    return file[start..<start + length]
+    let range = offset..<offset + length
+    defer { file.release(range) }
+    return try file.withBytes { bytes throws(KeelError) in
+      try body(UnsafeRawBufferPointer(rebasing: bytes[range]))
+    }
   }
 
-  private func file(_ location: String, _ place: String) throws(KeelError) -> Data {
-    if let data = files[location] { return data }
+  private func file(_ location: String, _ place: String) throws(KeelError) -> FileBytes {
+    if let bytes = files[location] { return bytes }
     guard let folder else {
       throw KeelError(
         .file, at: place, expected: "a model in a file, whose folder has \(location)",
@@ -58,14 +66,14 @@ package final class ExternalData: TensorBytes {
       throw KeelError(
         .file, at: place, expected: "external data within the model's folder", found: location)
     }
-    do {
-      let data = try Data(contentsOf: file, options: .alwaysMapped)
-      files[location] = data
-      return data
+    do throws(KeelError) {
+      let bytes = try FileBytes(mapping: file.path)
+      files[location] = bytes
+      return bytes
     } catch {
       throw KeelError(
-        .file, at: place, expected: "external data in \(location)",
-        found: "no file that can be read")
+        .file, at: place, expected: "external data in \(location): \(error.expected)",
+        found: error.found)
     }
   }
 }

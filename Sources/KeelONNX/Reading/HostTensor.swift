@@ -104,6 +104,12 @@ package struct HostTensor: Sendable {
   func permuted(_ order: [Int]) -> HostTensor {
     if order == Array(0..<rank) { return self }
     let (shape, steps) = Self.permutation(extents, order)
+    // Extents of 1 may stand anywhere.
+    let moved = order.filter { extents[$0] != 1 }
+    if moved == moved.sorted() { return reshaped(shape) }
+    if case .floats(let tensor) = elements, let parts = Self.swap(extents, moved) {
+      return HostTensor(Self.swapped(tensor, parts, Shape(shape)))
+    }
     guard case .floats(let tensor) = elements else {
       var positions: [Int] = []
       Self.forEachPosition(shape, steps) { positions.append($0) }
@@ -119,6 +125,37 @@ package struct HostTensor: Sendable {
       }
     }
     return HostTensor(result)
+  }
+
+  /// The numbers of elements of three runs of axes of which the last two change places; nil for another order.
+  private static func swap(_ extents: [Int], _ moved: [Int]) -> (outer: Int, a: Int, b: Int)? {
+    let sorted = moved.sorted()
+    guard let first = moved.indices.first(where: { moved[$0] != sorted[$0] }),
+      let turn = sorted.firstIndex(of: moved[first])
+    else { return nil }
+    let ends = Array(sorted[turn...]) + Array(sorted[first..<turn])
+    guard Array(moved[first...]) == ends else { return nil }
+    func count(_ axes: ArraySlice<Int>) -> Int { axes.reduce(1) { $0 * extents[$1] } }
+    return (count(sorted[..<first]), count(sorted[first..<turn]), count(sorted[turn...]))
+  }
+
+  /// outer×a×b as outer×b×a.
+  private static func swapped(
+    _ tensor: Tensor, _ parts: (outer: Int, a: Int, b: Int), _ shape: Shape
+  ) -> Tensor {
+    let (outer, a, b) = parts
+    return Tensor(uninitialized: shape) { out in
+      tensor.withSpan { span in
+        span.withUnsafeBufferPointer { x in
+          for o in 0..<outer {
+            let (from, to) = (o * a * b, o * a * b)
+            for j in 0..<b {
+              for i in 0..<a { out[to + j * a + i] = x[from + i * b + j] }
+            }
+          }
+        }
+      }
+    }
   }
 
   private static func permutation(_ extents: [Int], _ order: [Int]) -> ([Int], [Int]) {

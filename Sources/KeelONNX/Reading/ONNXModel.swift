@@ -1,4 +1,5 @@
 public import Foundation
+import KeelFormats
 public import KeelTensor
 import SwiftProtobuf
 
@@ -25,42 +26,52 @@ public struct ONNXModel: Sendable {
 
   /// The folder of external data.
   let folder: URL?
-  /// The message.
+  /// The message, without the elements of large initializers where it was read from a file.
   package let proto: ONNXModelProto
+  /// The file, and where in it those elements are, by the position of their initializer.
+  private let file: FileBytes?
+  private let elements: [Int: Range<Int>]
 
   /// Reads a file, which is mapped into memory.
   /// - Throws: `KeelError` of kind `file` for a file that cannot be read, is no ONNX model, has another
   ///   version, or is not well formed.
   public init(contentsOf file: URL) throws(KeelError) {
-    let data: Data
-    do {
-      data = try Data(contentsOf: file, options: .alwaysMapped)
-    } catch {
+    let bytes = try FileBytes(mapping: file.path)
+    guard let message = try bytes.withBytes({ ModelMessage($0) }) else {
       throw KeelError(
-        .file, at: file.path, expected: "an ONNX model", found: "no file that can be read")
+        .file, at: file.path, expected: "an ONNX model", found: "bytes that are none")
     }
-    try self.init(data, name: file.path, folder: file.deletingLastPathComponent())
+    try self.init(
+      Self.message(message.bytes, name: file.path), name: file.path,
+      folder: file.deletingLastPathComponent(), file: bytes, elements: message.elements)
   }
 
   /// Reads a model in memory, which can have no external data.
   /// - Throws: as reading a file.
   public init(_ data: Data, name: String = "model") throws(KeelError) {
-    try self.init(data, name: name, folder: nil)
+    try self.init(Self.message(data, name: name), name: name)
   }
 
-  private init(_ data: Data, name: String, folder: URL?) throws(KeelError) {
-    let proto: ONNXModelProto
+  private static func message(
+    _ bytes: some SwiftProtobufContiguousBytes, name: String
+  ) throws(KeelError) -> ONNXModelProto {
     do {
-      proto = try ONNXModelProto(serializedBytes: data)
+      return try ONNXModelProto(serializedBytes: bytes)
     } catch {
       throw KeelError(.file, at: name, expected: "an ONNX model", found: "bytes that are none")
     }
-    try self.init(proto, name: name, folder: folder)
   }
 
   /// Checks a message.
   /// - Throws: as reading a file.
   package init(_ proto: ONNXModelProto, name: String, folder: URL? = nil) throws(KeelError) {
+    try self.init(proto, name: name, folder: folder, file: nil, elements: [:])
+  }
+
+  private init(
+    _ proto: ONNXModelProto, name: String, folder: URL?, file: FileBytes?,
+    elements: [Int: Range<Int>]
+  ) throws(KeelError) {
     guard proto.hasGraph, proto.hasIrVersion else {
       throw KeelError(
         .file, at: name, expected: "an ONNX model with a version and a graph",
@@ -89,6 +100,8 @@ public struct ONNXModel: Sendable {
     self.name = name
     self.folder = folder
     self.proto = proto
+    self.file = file
+    self.elements = elements
     operatorVersion = Int(version)
     producer = [proto.producerName, proto.producerVersion].filter { !$0.isEmpty }
       .joined(separator: " ")
@@ -103,6 +116,22 @@ public struct ONNXModel: Sendable {
     let proto = proto.graph.node[node]
     let own = proto.name.isEmpty ? "node \(node)" : "node \(proto.name)"
     return "\(name), \(own) (\(proto.opType))"
+  }
+
+  /// Decodes an initializer. Its part of the file need not stay in memory.
+  func initializer(
+    _ position: Int, outside: ExternalData, at place: String
+  ) throws(KeelError) -> HostTensor {
+    let tensor = proto.graph.initializer[position]
+    guard let file, let range = elements[position] else {
+      return try HostTensor(decoding: tensor, outside: outside, at: place)
+    }
+    defer { file.release(range) }
+    return try file.withBytes { bytes throws(KeelError) in
+      try HostTensor(
+        decoding: tensor, elements: UnsafeRawBufferPointer(rebasing: bytes[range]),
+        outside: outside, at: place)
+    }
   }
 
   /// Checks that every value is made once, and before it is taken.

@@ -3,20 +3,15 @@ import KeelFormats
 import KeelGraph
 import KeelTensor
 
-/// Where the bytes of tensors outside the model are.
-package protocol TensorBytes {
-  /// The bytes that a tensor refers to in another file.
-  /// - Throws: `KeelError` of kind `file`.
-  func bytes(of tensor: ONNXTensorProto, at place: String) throws(KeelError) -> Data
-}
-
 extension HostTensor {
   /// Decodes a tensor of a model.
   ///
+  /// - Parameter elements: the tensor's raw data, where they are not in the message.
   /// - Throws: `KeelError` of kind `file` for an element type that is not known, negative or overflowing
   ///   extents, and data of another length than they say.
   package init(
-    decoding proto: ONNXTensorProto, outside: any TensorBytes, at place: String
+    decoding proto: ONNXTensorProto, elements: UnsafeRawBufferPointer? = nil,
+    outside: ExternalData, at place: String
   ) throws(KeelError) {
     let type = try ONNXElementType(number: proto.dataType, at: place)
     guard proto.dims.count <= Self.largestRank else {
@@ -38,17 +33,24 @@ extension HostTensor {
     let extents = proto.dims.map { Int($0) }
     if extents.contains(0) { count = 0 }
     if proto.dataLocation == 1 {
-      let bytes = try outside.bytes(of: proto, at: place)
-      try self.init(bytes: bytes, type, count, extents, place)
+      self = try outside.withBytes(of: proto, at: place) { bytes throws(KeelError) in
+        try HostTensor(bytes: bytes, type, count, extents, place)
+      }
+    } else if let elements {
+      try self.init(bytes: elements, type, count, extents, place)
     } else if proto.hasRawData {
-      try self.init(bytes: proto.rawData, type, count, extents, place)
+      self = try proto.rawData.withUnsafeBytes { bytes in
+        Result<HostTensor, KeelError> { () throws(KeelError) in
+          try HostTensor(bytes: bytes, type, count, extents, place)
+        }
+      }.get()
     } else {
       try self.init(fieldsOf: proto, type, count, extents, place)
     }
   }
 
   private init(
-    bytes: Data, _ type: ONNXElementType, _ count: Int, _ extents: [Int], _ place: String
+    bytes: UnsafeRawBufferPointer, _ type: ONNXElementType, _ count: Int, _ extents: [Int], _ place: String
   ) throws(KeelError) {
     guard bytes.count == count * type.stored.size else {
       throw KeelError(
@@ -58,11 +60,7 @@ extension HostTensor {
     }
     switch type {
     case .float32, .float64, .float16, .bfloat16:
-      let value = try bytes.withUnsafeBytes { raw in
-        Result<TensorValue, KeelError> { () throws(KeelError) in
-          try type.stored.read(raw, shape: Shape(extents), at: place)
-        }
-      }.get()
+      let value = try type.stored.read(bytes, shape: Shape(extents), at: place)
       self.init(try value.floats(at: place))
     case .bool: self.init(booleans: bytes.map { $0 != 0 }, extents)
     case .uint8: self.init(integers: bytes.map { .fixed(Int($0)) }, extents)
@@ -77,15 +75,13 @@ extension HostTensor {
   }
 
   private static func integers<Value: FixedWidthInteger & BitwiseCopyable>(
-    _ bytes: Data, _: Value.Type
+    _ bytes: UnsafeRawBufferPointer, _: Value.Type
   ) -> [Extent] {
-    bytes.withUnsafeBytes { raw in
-      (0..<bytes.count / MemoryLayout<Value>.size).map { i in
-        let value = raw.loadUnaligned(
-          fromByteOffset: i * MemoryLayout<Value>.size, as: Value.self)
-        // Keel's integers are signed: larger ones keep their bits, as a cast does.
-        return .fixed(Int(truncatingIfNeeded: Value(littleEndian: value)))
-      }
+    (0..<bytes.count / MemoryLayout<Value>.size).map { i in
+      let value = bytes.loadUnaligned(
+        fromByteOffset: i * MemoryLayout<Value>.size, as: Value.self)
+      // Keel's integers are signed: larger ones keep their bits, as a cast does.
+      return .fixed(Int(truncatingIfNeeded: Value(littleEndian: value)))
     }
   }
 
