@@ -43,6 +43,7 @@ extension GraphImporter {
     let geometry = try ConvolutionGeometry.transposed(
       axes: axes, inputChannels: rows, outputChannels: rows / taps, groups: rows / taps,
       place: node.place)
+    try chargeWeight([rows] + block, node)
     let weight = try weight(
       "\(node.label).taps", key: "taps \(node.label)", role: .state
     ) {

@@ -145,14 +145,23 @@ final class GraphImporter {
         throw node.unsupported("\(results.count) results", found: "result \(k), \(name)")
       }
       values[name] = results[k]
-      if case .constant(let tensor, _) = results[k] {
-        constantBudget -= tensor.count
-        guard constantBudget >= 0 else {
-          throw node.unsupported(
-            "constants of at most eight times the elements of the file's", found: "more")
-        }
-      }
+      if case .constant(let tensor, _) = results[k] { try charge(tensor.count, node) }
     }
+  }
+
+  /// Takes elements that are made of constants from what is left of them.
+  private func charge(_ count: Int, _ node: ONNXNode) throws(KeelError) {
+    constantBudget -= count
+    guard constantBudget >= 0 else {
+      throw node.unsupported(
+        "constants of at most eight times the elements of the file's", found: "more")
+    }
+  }
+
+  /// Checks the extents of a weight that is made for a node: the elements count as a quarter of a constant's, which
+  /// is as much memory.
+  func chargeWeight(_ extents: [Int], _ node: ONNXNode) throws(KeelError) {
+    try charge(try HostTensor.checkedCount(extents, at: node.place) / 4, node)
   }
 
   private func importOutput(_ name: String) throws(KeelError) {
@@ -170,6 +179,7 @@ final class GraphImporter {
     guard let position = initializers[name] else { return .missing }
     let tensor = try model.initializer(
       position, outside: outside, at: "\(model.name), initializer \(name)")
+    if decoded.insert(name).inserted { constantBudget += 8 * tensor.count }
     return .constant(tensor, name: name)
   }
 

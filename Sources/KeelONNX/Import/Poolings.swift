@@ -96,6 +96,7 @@ extension GraphImporter {
     var counted = [1.0]
     for (i, axis) in geometry.axes.enumerated() {
       let before = window.before[i]
+      try chargeWeight([axis.output, window.kernel[i]], node)
       let taps = (0..<axis.output).map { position in
         Double(
           (0..<window.kernel[i]).count {
@@ -106,6 +107,7 @@ extension GraphImporter {
       shape.append(axis.output)
       counted = counted.flatMap { outer in taps.map { outer * $0 } }
     }
+    try chargeWeight(shape, node)
     let all = Double(window.kernel.reduce(1, *))
     let factors = try Tensor(counted.map { Float(all / $0) }, shape: Shape([1, 1] + shape))
     return [

@@ -116,7 +116,7 @@ extension GraphImporter {
     var masks: [(axis: Int, isInside: [Bool])] = []
     for request in axes {
       let input = try known(node, x, axis: request.axis)
-      _ = try HostTensor.checkedCount([input, request.size], at: node.place)
+      try chargeWeight([input, request.size], node)
       let (matrix, isInside) = resampling.weights(
         input: input, output: request.size, scale: request.scale, crop: request.crop)
       if isInside.contains(false) { masks.append((request.axis, isInside)) }
@@ -136,7 +136,8 @@ extension GraphImporter {
     guard !masks.isEmpty, number != 0 else { return .graph(x) }
     var shape = [Int](repeating: 1, count: x.order.count)
     for mask in masks { shape[mask.axis] = mask.isInside.count }
-    let count = try HostTensor.checkedCount(shape, at: node.place)
+    let count = shape.reduce(1, *)
+    try chargeWeight(shape, node)
     let steps = HostTensor.strides(shape)
     let outside = Tensor(uninitialized: Shape(shape)) { out in
       for i in 0..<count {
