@@ -1,3 +1,5 @@
+import Foundation
+import KeelGraph
 import KeelONNX
 import KeelTensor
 import Testing
