@@ -140,7 +140,7 @@ def onnx_files():
         image, ["y"], a=f(1, 4, 1, 1), two=np.float32(2))
     reductions = [
         "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceSumSquare",
-        "ReduceLogSum", "ReduceLogSumExp", "ReduceProd",
+        "ReduceLogSum", "ReduceLogSumExp",
     ]
     yield "reductions", network(
         [
@@ -152,16 +152,16 @@ def onnx_files():
         chain(
             "x", op("Reshape", "shape"), op("Transpose", perm=[0, 2, 1, 3]), op("Squeeze"),
             op("Unsqueeze", "one"), op("Slice", "starts", "ends", "axes", "steps"),
-            op("Pad", "pads", mode="reflect"), op("Concat", "x2", axis=0), op("Gather", "picks", axis=2),
+            op("Pad", "pads", mode="reflect"), op("Concat", "z", axis=0), op("Gather", "picks", axis=2),
             op("Expand", "wide"), op("Tile", "times"))
-        + chain("x2", op("Resize", "", "", "sizes", mode="linear"), op("SpaceToDepth", blocksize=2),
+        + chain("z", op("Resize", "", "", "sizes", mode="linear"), op("SpaceToDepth", blocksize=2),
                 op("DepthToSpace", blocksize=2), op("Resize", "", "scales", mode="nearest"))
         + [helper.make_node("Split", ["x"], ["p", "q"], axis=1)],
-        [("x", np.float32, [1, 4, 6, 6]), ("x2", np.float32, [1, 4, 4, 8])], ["x_out", "x2_out", "p", "q"],
+        [("x", np.float32, [1, 4, 6, 6]), ("z", np.float32, [1, 2, 3, 8])], ["x_out", "z_out", "p", "q"],
         shape=np.array([0, -1, 2, 18]), one=np.array([0]), starts=np.array([0, -16]),
         ends=np.array([2, 1 << 40]), axes=np.array([2, 3]), steps=np.array([1, 2]),
-        pads=np.array([0, 0, 0, 0, 0, 0, 2, 0]), picks=np.array([0, 2, -1]),
-        wide=np.array([2, 4, 3, 8]), times=np.array([1, 2, 1, 1]), sizes=np.array([1, 4, 8, 8]),
+        pads=np.array([0, 0, 0, 0, 0, 0, 1, 0]), picks=np.array([0, 2, -1]),
+        wide=np.array([3, 2, 2, 3, 8]), times=np.array([1, 1, 2, 1, 1]), sizes=np.array([1, 2, 6, 8]),
         scales=np.array([1, 1, 2, 2], "f4"))
     yield "shapes", network(
         [
@@ -180,6 +180,7 @@ def onnx_files():
             helper.make_node("Add", ["product", "floats"], ["sum"]),
             helper.make_node("MatMul", ["flat", "sum"], ["y"]),
             helper.make_node("Gather", ["w", "rows"], ["z"]),
+            helper.make_node("ReduceProd", ["two"], ["elements"], keepdims=1),
         ],
         [("x", np.float32, ["N", 2, 2]), ("rows", np.int64, ["M"])], ["y", "z"],
         zero=np.array(0), zero1=np.array([0]), three=np.array(3), step=np.array(1), two=np.array([2, 3]),
@@ -228,7 +229,7 @@ def files():
         "png/deep.png": png(2, 2, 16, 6, [0] + list(range(16)) + [3] + list(range(16))),
         "png/palette.png": png(
             9, 2, 1, 3, [0, 0xAA, 0x80, 0, 0x55, 0], (b"PLTE", bytes(range(6))), (b"tRNS", b"\x80")),
-        "png/interlaced.png": png(3, 3, 8, 0, [0, 1, 0, 2, 3, 0, 4, 5, 0, 6, 7, 8, 0, 1, 0, 2],
+        "png/interlaced.png": png(3, 3, 8, 0, [0, 1, 0, 3, 0, 4, 5, 0, 6, 0, 2, 0, 1, 2, 3],
                                   (b"gAMA", b"\0\1\x86\xa0"), interlaced=1),
         "idx/images.idx3": idx(np.arange(12, dtype="u1").reshape(2, 3, 2)),
         "idx/labels.idx1": idx(np.array([7, 9], "u1")),

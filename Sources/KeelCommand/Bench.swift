@@ -89,7 +89,7 @@ struct Bench: ParsableCommand {
       """
       \(result.network), batch \(result.batch), \(count(result.threads, "thread")), \
       \(result.vectorLevel) loops, OpenBLAS core \(result.blasCore)
-      \(count(report.foldedCount, "batch norm")) folded, \(count(report.fusedCount, "operation")) fused; \
+      \(count(report.foldedCount, "operation")) folded, \(grouped(report.fusedCount)) fused; \
       largest relative difference \(scientific(result.maxRelativeDifference, 2))
 
                  median ms     min ms

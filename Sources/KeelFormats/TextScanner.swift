@@ -20,7 +20,8 @@ internal struct TextScanner {
 
   /// The error of this position.
   func error(expected: String, found: String? = nil) -> KeelError {
-    KeelError(
+    let found = found.map { $0.isEmpty ? "an empty text" : $0 }
+    return KeelError(
       .file, at: "\(place), byte \(position)", expected: expected,
       found: found ?? next.map { Self.quoted($0) } ?? "its end")
   }

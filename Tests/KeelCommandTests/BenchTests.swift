@@ -81,7 +81,7 @@ import Testing
     #expect(run.status == 0)
     #expect(run.messages.isEmpty)
     #expect(run.output.hasPrefix("digits, batch 1, 1 thread, "))
-    #expect(run.output.contains("22 batch norms folded, 25 operations fused"))
+    #expect(run.output.contains("22 operations folded, 25 fused"))
     #expect(run.output.contains("median of 1 interleaved pair)"))
   }
 }

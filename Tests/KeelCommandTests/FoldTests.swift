@@ -54,7 +54,7 @@ import Testing
     #expect(run.messages.isEmpty)
     #expect(
       run.output.contains("folded  batch norm bn1 into convolution conv1") == isVerbose)
-    #expect(run.output.contains("2 folded, "))
+    #expect(run.output.contains("3 folded, 2 fused, 0 kept"))
     #expect(run.output.contains("operations before, "))
   }
 

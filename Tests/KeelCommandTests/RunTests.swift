@@ -139,7 +139,7 @@ import Testing
         "expected a picture of 8×6 with 3 channels for input x, found 4×5"
       ),
       ("classifier", [x, "--mean", "1"], 2, "--mean is for PNG inputs"),
-      ("classifier", [picture, "--mean", "1,2"], 2, ""),
+      ("classifier", [picture, "--mean", "1,2"], 2, "expected a picture of 8×6"),
       ("classifier", [archive], 2, "expected arrays for x, found one for a"),
       ("classifier", ["x=\(archive)"], 2, "expected one array, found 2"),
       ("ports", [image], 2, "found none for index (int64 2)"),

@@ -61,7 +61,7 @@ struct FuzzRun {
   /// The most memory that the process has had, in bytes.
   private static func peakMemory() -> Int {
     var usage = rusage()
-    getrusage(RUSAGE_SELF, &usage)
+    getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
     return usage.ru_maxrss * 1024
   }
 
@@ -76,7 +76,7 @@ struct FuzzRun {
   private static func setTimers(_ processor: Int, _ clock: Int) {
     var timer = itimerval()
     timer.it_value.tv_sec = processor
-    setitimer(ITIMER_PROF, &timer, nil)
+    setitimer(__itimer_which_t(ITIMER_PROF.rawValue), &timer, nil)
     alarm(UInt32(clock))
   }
 }

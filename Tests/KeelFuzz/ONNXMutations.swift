@@ -41,7 +41,10 @@ struct ONNXMutations {
   }
 
   private mutating func float() -> Float {
-    pick([0, -0.0, 1, -1, 0.5, 2, 1e-30, 1e30, -1e30, .infinity, -.infinity, .nan, 3e9, 1e-45])
+    pick([
+      0, -0.0, 1, -1, 0.5, 2, 1e-30, 1e30, -1e30, .infinity, -.infinity, .nan, 3e9,
+      .leastNonzeroMagnitude,
+    ])
   }
 
   private mutating func pick<Value>(_ values: [Value]) -> Value {

@@ -109,7 +109,7 @@ extension GraphImporter {
     guard (3...5).contains(extents.count), known.count == extents.count - 1 else {
       throw node.unsupported(
         "an operand N×C×… of 1 to 3 spatial axes whose extents are known (give them by name)",
-        found: extents.map(\.description).joined(separator: "×"))
+        found: "\(ValueType(extents))")
     }
     return (known[0], Array(known.dropFirst()))
   }
@@ -177,7 +177,8 @@ extension GraphImporter {
         shape = shape.reshaped(Array(shape.extents.dropFirst()))
       }
       let own = name ?? "\(label).constant"
-      let key = name.map { "\($0) \(order)" } ?? "\(own) \(builder.graph.types.count)"
+      // Without its leading axes it is another weight than the constant as it is.
+      let key = name.map { "\($0) \(order) aligned" } ?? "\(own) \(builder.graph.types.count)"
       return try weight(own, key: key, role: name == nil ? .state : role) {
         () throws(KeelError) -> Tensor in
         try shape.floats(at: label)

@@ -44,7 +44,7 @@ final class ONNXNode {
 
   /// The error that something is not supported.
   func unsupported(_ expected: String, found: String) -> KeelError {
-    KeelError(.graph, at: place, expected: expected, found: found)
+    KeelError(.graph, at: place, expected: expected, found: found.isEmpty ? "nothing" : found)
   }
 
   /// Operand k, or nil where it is left out.
