@@ -74,11 +74,12 @@ let package = Package(
         "KeelLayers", "KeelFormats", "KeelTraining",
       ],
       swiftSettings: settings),
-    // ONNX files to graphs; no other target needs protobuf.
+    // ONNX files to graphs and back; no other target needs protobuf.
     .target(
       name: "KeelONNX",
       dependencies: [
-        "KeelGraph", "KeelFormats", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "KeelGraph", "KeelExecution", "KeelFormats",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["Schema/onnx.proto"], swiftSettings: settings),
     .executableTarget(
