@@ -146,8 +146,8 @@ let package = Package(
     .testTarget(
       name: "KeelONNXTests",
       dependencies: [
-        "KeelONNX", "KeelExecution", "KeelLayers", "KeelReference", "KeelTestSupport",
-        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "KeelONNX", "KeelExecution", "KeelLayers", "KeelReference", "KeelTraining", "KeelData",
+        "KeelTestSupport", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: settings),
     // Reads the sources: the documentation's tables of methods name what there is.

@@ -6,6 +6,7 @@ import KeelLayers
 import KeelTensor
 import KeelONNX
 import KeelTestSupport
+import SwiftProtobuf
 import Testing
 
 /// A graph to write, with values for its inputs.
@@ -16,13 +17,13 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
 
   var testDescription: String { name }
 
-  /// One operation: its first operand is an input, and so are integers; the others are weights.
+  /// One operation: its first operand is an input, and so are integers; the others and tables are weights.
   init(_ test: PrimitiveCase, seed: UInt64) throws {
     var builder = GraphBuilder()
     var operands: [ValueID] = []
     var inputs: [String: TensorValue] = [:]
     for (operand, value) in zip(test.operands, test.values(seed: seed)) {
-      if case .float32(let tensor) = value, !operands.isEmpty {
+      if case .float32(let tensor) = value, !operands.isEmpty || test.primitive == .selection {
         operands.append(builder.weight(operand.name, tensor))
       } else {
         operands.append(
@@ -73,7 +74,7 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
   }
 
   private static let models:
-    [(name: String, shape: [Int], make: (inout RandomSource) -> any Layer)] = [
+    [(name: String, shape: [Int], make: @Sendable (inout RandomSource) -> any Layer)] = [
       ("LeNet", [2, 28, 28, 1], { LeNet(using: &$0) }),
       (
         "BatchNormNet", [2, 10, 12, 1],

@@ -6,6 +6,7 @@ import KeelLayers
 import KeelTensor
 import KeelONNX
 import KeelTestSupport
+import SwiftProtobuf
 import Testing
 
 /// Graphs written as ONNX.
@@ -58,8 +59,10 @@ import Testing
     let proto = model.proto.graph
     #expect(
       proto.node.map(\.opType)
-        == ["Conv", "BatchNormalization", "Relu", "MaxPool", "Conv", "Add", "Constant", "Reshape",
-          "Gemm"])
+        == [
+          "Conv", "BatchNormalization", "Relu", "MaxPool", "Conv", "Add", "Constant", "Reshape",
+          "Gemm",
+        ])
     #expect(
       proto.input[0].type.tensorType.shape.dim.map(\.value)
         == [.dimParam("N"), .dimValue(3), .dimValue(6), .dimValue(4)])
@@ -73,7 +76,8 @@ import Testing
   @Test func whiteningMatricesAreConstants() throws {
     let row = try #require(ExportCase.networks.first { $0.name == "whitening" })
     let types = Set(try ONNXModel(row.graph).proto.graph.node.map(\.opType))
-    #expect(types.isSubset(of: ["Conv", "Sub", "Add", "Gather", "Constant", "Relu", "Slice", "Concat"]))
+    #expect(
+      types.isSubset(of: ["Conv", "Sub", "Add", "Gather", "Constant", "Relu", "Slice", "Concat"]))
   }
 
   @Test func sameGraphMakesSameBytes() throws {

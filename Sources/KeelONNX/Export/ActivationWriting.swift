@@ -21,7 +21,8 @@ extension GraphExporter {
     case .gelu(let form):
       return apply("Gelu", x, [], [.string("approximate", form == .exact ? "none" : "tanh")])
     case .silu: return combine("Mul", x, apply("Sigmoid", x))
-    case .hardSigmoid: return apply("HardSigmoid", x, [], [.float("alpha", 1 / 6), .float("beta", 0.5)])
+    case .hardSigmoid:
+      return apply("HardSigmoid", x, [], [.float("alpha", 1 / 6), .float("beta", 0.5)])
     case .hardSwish: return apply("HardSwish", x)
     case .clip(let low, let high):
       // A bound that is infinite is left out; trailing operands must be.

@@ -9,7 +9,7 @@ extension GraphExporter {
     var x = operand(node, 0)
     if map.centers {
       let centre = operand(node, 1)
-      x = combine("Sub", combine("Sub", x, row(centre, 0)), row(centre, 1))
+      for row in [row(centre, 0), row(centre, 1)] where !isZero(row) { x = combine("Sub", x, row) }
     }
     let matrix = operand(node, map.matrixOperand)
     let (channels, size) = (x.type.channelCount!, map.blocks.size)
@@ -30,6 +30,11 @@ extension GraphExporter {
     }
     if let index = map.shiftOperand { y = combine("Add", y, operand(node, index)) }
     return y
+  }
+
+  /// Whether a computed constant is 0 throughout, as what running means leave over is.
+  private func isZero(_ value: WrittenValue) -> Bool {
+    value.isComputed && value.constant?.elements.allSatisfy { $0 == 0 } ?? false
   }
 
   /// x by a matrix d×C of blocks that divide the channels.

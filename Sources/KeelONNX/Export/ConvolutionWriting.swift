@@ -20,23 +20,38 @@ extension GraphExporter {
     return windowed("Conv", node, attributes, epilogue)
   }
 
-  /// ConvTranspose N×C×… by C×C′/G×…: the result of a geometry's input extents.
+  /// ConvTranspose N×C×… by C×C′/G×…: the result of a geometry's input extents. Where these leave a whole stride or
+  /// more behind the last tap, zeros are put there and the bias added to them, too.
   func transposedConvolution(
     _ node: Node, _ geometry: ConvolutionGeometry, _ epilogue: Epilogue
   ) -> WrittenValue {
     let after = geometry.axes.map { max($0.paddingAfter, 0) }
-    // What whole strides with this padding leave of the result.
+    // What strides with this padding leave of the result.
     let rest = zip(geometry.axes, after).map { axis, after in
       axis.input - (axis.output - 1) * axis.stride - axis.extent + axis.paddingBefore + after
     }
+    let leavesStrides = zip(geometry.axes, rest).contains { $0.stride <= $1 }
     let attributes: [ONNXAttributeProto] = [
       .ints("kernel_shape", geometry.axes.map(\.window)),
       .ints("strides", geometry.axes.map(\.stride)),
       .ints("pads", geometry.axes.map(\.paddingBefore) + after),
-      .ints("output_padding", rest), .ints("dilations", geometry.axes.map(\.dilation)),
-      .int("group", geometry.groups),
+      .ints("output_padding", leavesStrides ? rest.map { _ in 0 } : rest),
+      .ints("dilations", geometry.axes.map(\.dilation)), .int("group", geometry.groups),
     ]
-    return windowed("ConvTranspose", node, attributes, epilogue)
+    guard leavesStrides else { return windowed("ConvTranspose", node, attributes, epilogue) }
+    let whole = graph.type(of: node.outputs[0])
+    let movement = Movement(
+      [.whole] + rest.map { .pad(before: 0, after: $0, .zeros) } + [.whole])
+    var part = whole
+    for (k, axis) in geometry.axes.enumerated() {
+      part.extents[k + 1] = .fixed(axis.input - rest[k])
+    }
+    let order = AxisOrder.channelsFirst(whole.rank)
+    let names = [name(operand(node, 0), in: order), name(operand(node, 1), in: order)]
+    let y = WrittenValue(emit("ConvTranspose", names, attributes)[0], order: order, part)
+    var padded = moved(y, movement, whole)
+    if epilogue.hasBias { padded = combine("Add", padded, operand(node, 2)) }
+    return finished(padded, node, epilogue)
   }
 
   private func windowed(

@@ -51,7 +51,9 @@ extension GraphExporter {
     if gaps.isEmpty { return name(value, in: own) }
     if let tensor = value.constant, isFree(value) {
       let turned = HostTensor(tensor).permuted(own.map { value.position(ofAxis: $0) })
-      let shape = present.map { $0 < missing ? 1 : turned.extents[own.firstIndex(of: $0 - missing)!] }
+      let shape = present.map {
+        $0 < missing ? 1 : turned.extents[own.firstIndex(of: $0 - missing)!]
+      }
       if case .floats(let raised) = turned.reshaped(shape).elements {
         return name(WrittenValue(value.name, raised, isShared: false))
       }
@@ -62,16 +64,16 @@ extension GraphExporter {
   /// A reduction along axes of the graph.
   func reduce(_ type: String, _ x: WrittenValue, axes: [Int], keeps: Bool) -> WrittenValue {
     let positions = axes.map { x.position(ofAxis: $0) }.sorted()
-    let name = emit(type, [name(x), integers(positions)], [.int("keepdims", keeps ? 1 : 0)])[0]
+    let made = emit(type, [name(x), integers(positions)], [.int("keepdims", keeps ? 1 : 0)])[0]
     if keeps {
       let extents = x.extents.enumerated().map { axes.contains($0.offset) ? 1 : $0.element }
-      return WrittenValue(name, order: x.order, ValueType(extents))
+      return WrittenValue(made, order: x.order, ValueType(extents))
     }
     let extents = x.extents.enumerated().filter { !axes.contains($0.offset) }.map(\.element)
     let order = x.order.filter { !axes.contains($0) }.map { axis in
       axis - axes.count { $0 < axis }
     }
-    return WrittenValue(name, order: order, ValueType(extents))
+    return WrittenValue(made, order: order, ValueType(extents))
   }
 
   /// A value under other extents. Runs of axes that become each other keep their place in the order, so that a
@@ -131,8 +133,19 @@ extension GraphExporter {
     return open <= 1 ? integers(list) : shape(extents)
   }
 
+  /// Some elements of a computed constant along an axis of the graph, or nil for another value.
+  private func computedPart(_ x: WrittenValue, axis: Int, _ positions: [Int]) -> Tensor? {
+    guard x.isComputed, let tensor = x.constant else { return nil }
+    let plain = HostTensor(tensor).permuted(AxisOrder.inverse(x.order))
+    guard case .floats(let part) = plain.taking(positions, axis: axis).elements else { return nil }
+    return part
+  }
+
   /// Some elements along an axis.
   func sliced(_ x: WrittenValue, axis: Int, start: Int, count: Int) -> WrittenValue {
+    if let part = computedPart(x, axis: axis, Array(start..<start + count)) {
+      return self.part(of: x, part)
+    }
     var type = x.type
     type.extents[axis] = .fixed(count)
     let operands = [[start], [start + count], [x.position(ofAxis: axis)]].map { integers($0) }
@@ -141,20 +154,25 @@ extension GraphExporter {
 
   /// One element along the first axis of the graph, which goes.
   func row(_ x: WrittenValue, _ index: Int) -> WrittenValue {
-    let name = emit(
+    if let row = computedPart(x, axis: 0, [index]),
+      let part = try? row.reshaped(to: Shape(Array(row.shape.extents.dropFirst())))
+    {
+      return self.part(of: x, part)
+    }
+    let made = emit(
       "Gather", [name(x), integers([index], isScalar: true)],
       [.int("axis", x.position(ofAxis: 0))])[0]
     return WrittenValue(
-      name, order: x.order.filter { $0 != 0 }.map { $0 - 1 },
+      made, order: x.order.filter { $0 != 0 }.map { $0 - 1 },
       ValueType(Array(x.extents.dropFirst())))
   }
 
   /// Values one after another along an axis, in the order of the first that is no constant.
   func concatenated(_ parts: [WrittenValue], axis: Int, _ type: ValueType) -> WrittenValue {
     let order = (parts.first { $0.constant == nil } ?? parts[0]).order
-    let name = emit(
+    let made = emit(
       "Concat", parts.map { name($0, in: order) }, [.int("axis", order.firstIndex(of: axis)!)])[0]
-    return WrittenValue(name, order: order, type)
+    return WrittenValue(made, order: order, type)
   }
 
   /// A value broadcast to extents.

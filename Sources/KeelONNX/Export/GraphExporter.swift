@@ -5,14 +5,14 @@ import KeelTensor
 /// Writes a graph node by node. One extension for each family of operations has the functions that `write` lists.
 final class GraphExporter {
   let graph: Graph
-  private let name: String
+  private let modelName: String
   private let options: ONNXExportOptions
   private let images: InterfaceImages
   private let uses: [Int]
   private var proto = ONNXGraphProto()
   private var values: [ValueID: WrittenValue] = [:]
   /// Moments, which are written as mean, variance and count, by the value of their table.
-  var statistics: [ValueID: CellStatistics] = [:]
+  var cellStatistics: [ValueID: CellStatistics] = [:]
 
   /// What nodes are called after: the path of the layer.
   private var label = ""
@@ -34,7 +34,7 @@ final class GraphExporter {
     }
     // Without what leads nowhere.
     self.graph = try GraphEditor(graph).finish()
-    self.name = name
+    modelName = name
     self.options = options
     images = InterfaceImages(self.graph)
     uses = self.graph.consumerCounts()
@@ -50,7 +50,9 @@ final class GraphExporter {
       label = node.label
       if computed.nodes.contains(i) {
         for output in node.outputs {
-          if let tensor = computed.tensors[output] { define(output, node.label, tensor) }
+          guard let tensor = computed.tensors[output] else { continue }
+          define(output, node.label, tensor)
+          values[output]?.isComputed = true
         }
       } else {
         for (output, value) in zip(node.outputs, write(node)) { values[output] = value }
@@ -59,7 +61,7 @@ final class GraphExporter {
     for output in graph.outputs { try write(output) }
     renameOutputs()
     removeUnused()
-    proto.name = name
+    proto.name = modelName
     var model = ONNXModelProto()
     model.irVersion = Int64(ONNXModel.writtenFormatVersion)
     model.producerName = "Keel"
@@ -81,7 +83,7 @@ final class GraphExporter {
     }
     guard lines.isEmpty else {
       throw KeelError(
-        .graph, at: name, expected: "operations that have a form in ONNX",
+        .graph, at: modelName, expected: "operations that have a form in ONNX",
         found: "\(lines.count) that have none:\n" + lines.joined(separator: "\n"))
     }
   }
@@ -108,7 +110,7 @@ final class GraphExporter {
   }
 
   private func write(_ output: Graph.Output) throws(KeelError) {
-    let order = order(output.name, output.value)
+    let order = self.order(output.name, output.value)
     let type = graph.type(of: output.value)
     label = output.name
     let made = name(value(output.value), in: order)
@@ -162,7 +164,7 @@ final class GraphExporter {
   /// A value of the graph.
   func value(_ id: ValueID) -> WrittenValue {
     if let value = values[id] { return value }
-    guard let statistics = statistics[id] else {
+    guard let statistics = cellStatistics[id] else {
       preconditionFailure("value \(id.index) is taken before it is made")
     }
     let table = table(of: statistics)
@@ -181,6 +183,13 @@ final class GraphExporter {
 
   private func define(_ id: ValueID, _ name: String, _ tensor: Tensor) {
     values[id] = WrittenValue(unique(name), tensor, isShared: isShared(id))
+  }
+
+  /// A part of a constant that was computed.
+  func part(of value: WrittenValue, _ tensor: Tensor) -> WrittenValue {
+    var part = WrittenValue(unique("\(value.name).part"), tensor, isShared: false)
+    part.isComputed = true
+    return part
   }
 
   /// A name that nothing has yet.

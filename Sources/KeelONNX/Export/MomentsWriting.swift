@@ -61,7 +61,7 @@ extension GraphExporter {
   }
 
   /// Keeps moments for the operations that take their table.
-  func keep(_ moments: CellStatistics, as id: ValueID) { statistics[id] = moments }
+  func keep(_ moments: CellStatistics, as id: ValueID) { cellStatistics[id] = moments }
 
   /// The statistics of x with its axes, those of the cells kept as 1.
   func statistics(of x: WrittenValue, _ cells: CellAxes) -> CellStatistics {
@@ -100,7 +100,7 @@ extension GraphExporter {
 
   /// The moments behind a table: those that a node made, or the rows of another value.
   func statistics(behind id: ValueID) -> CellStatistics {
-    if let known = statistics[id] { return known }
+    if let known = cellStatistics[id] { return known }
     let table = value(id)
     let count = row(table, MomentsLayout.count)
     return CellStatistics(

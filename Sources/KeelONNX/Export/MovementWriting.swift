@@ -59,7 +59,8 @@ extension GraphExporter {
     return result
   }
 
-  private func padded(_ x: WrittenValue, _ movement: Movement, _ mode: PaddingMode) -> WrittenValue {
+  private func padded(_ x: WrittenValue, _ movement: Movement, _ mode: PaddingMode) -> WrittenValue
+  {
     var (axes, before, after): ([Int], [Int], [Int]) = ([], [], [])
     var extents: [Int: Int] = [:]
     for (axis, kind) in movement.axes.enumerated() {
@@ -94,7 +95,8 @@ extension GraphExporter {
       guard case .resize(_, let interpolation, let coordinates, let scale) = kind else { continue }
       axes.append(axis)
       let own = Resizing(
-        interpolation: interpolation, coordinates: coordinates, hasScale: scale != nil)
+        interpolation: interpolation, coordinates: coordinates,
+        hasScale: scale != nil && coordinates != .alignCorners)
       if !kinds.contains(own) { kinds.append(own) }
     }
     guard let kind = kinds.first else { return x }
@@ -109,9 +111,12 @@ extension GraphExporter {
   private func sizes(_ x: WrittenValue, _ movement: Movement, _ axes: [Int]) -> [String]? {
     var (sizes, scales): ([Int], [Float]) = ([], [])
     for axis in axes.sorted(by: { x.inChannelsFirst($0) < x.inChannelsFirst($1) }) {
-      guard case .resize(let size, _, _, let scale) = movement.axes[axis] else { continue }
+      guard case .resize(let size, _, let coordinates, let scale) = movement.axes[axis] else {
+        continue
+      }
       sizes.append(size)
-      guard let scale else { continue }
+      // Where corners are aligned, Keel's coordinates follow from the extents alone.
+      guard let scale, coordinates != .alignCorners else { continue }
       scales.append(Float(1 / scale))
       let input = Float(x.extents[axis].fixedValue ?? 0)
       if Int((input * Float(1 / scale)).rounded(.down)) != size { return nil }
@@ -146,9 +151,9 @@ extension GraphExporter {
     let taps = AxisTaps(movement, input: input, output: output)
     func part(_ tap: (Int) -> Int) -> WrittenValue {
       let positions = (0..<output).map { taps.inputs[tap($0)] }
-      let name = emit(
+      let made = emit(
         "Gather", [name(x), integers(positions)], [.int("axis", x.position(ofAxis: axis))])[0]
-      return WrittenValue(name, order: x.order, changed(x, [axis: output]))
+      return WrittenValue(made, order: x.order, changed(x, [axis: output]))
     }
     func weights(_ weight: (Int) -> Float) -> WrittenValue {
       var shape = [Int](repeating: 1, count: x.rank)

@@ -37,13 +37,15 @@ extension GraphExporter {
     case (.sample, .each) where x.rank > 2:
       return byChannel("InstanceNormalization", node, normalization, [], [epsilon])
     case (.sample, .all) where x.rank > 2:
-      return byChannel("GroupNormalization", node, normalization, [], [epsilon, .int("num_groups", 1)])
+      return byChannel(
+        "GroupNormalization", node, normalization, [], [epsilon, .int("num_groups", 1)])
     case (.sample, .groups(let groups)) where x.rank > 2:
       return byChannel(
         "GroupNormalization", node, normalization, [], [epsilon, .int("num_groups", groups)])
     case (.position, .all):
       let order = x.order.last == x.rank - 1 ? x.order : AxisOrder.plain(x.rank)
-      return operated("LayerNormalization", node, normalization, order, [], [epsilon, .int("axis", -1)])
+      return operated(
+        "LayerNormalization", node, normalization, order, [], [epsilon, .int("axis", -1)])
     default: return nil
     }
   }

@@ -18,6 +18,8 @@ struct WrittenValue {
   var constant: Tensor?
   /// Whether a weight or a view of it has several uses, so that its extents must stay.
   var isShared = false
+  /// Whether the elements were computed, so that parts of them may take their place.
+  var isComputed = false
 
   init(_ name: String, order: [Int], _ type: ValueType) {
     self.name = name
