@@ -114,7 +114,8 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
         "movements", [2, 6, 4, 8],
         {
           Sequential(
-            PixelShuffle(2), Conv2d(2, 4, kernel: 3, padding: 1, using: &$0),
+            Conv2d(8, 8, kernel: 1, using: &$0), PixelShuffle(2),
+            Conv2d(2, 4, kernel: 3, padding: 1, using: &$0),
             Upsample(by: 2, .linear), Pad2d(1, mode: .reflect), PixelUnshuffle(2),
             AdaptiveAveragePool2d(5), MaxPool2d(3, stride: 2, padding: 1, ceilMode: true),
             ConvTranspose2d(16, 6, kernel: 3, stride: 2, padding: 1, using: &$0), Flatten())

@@ -102,7 +102,7 @@ import Testing
     let lines = error?.found.split(separator: "\n").map(String.init) ?? []
     #expect(lines.first == "2 that have none:", "\(lines)")
     #expect(lines.dropFirst().contains { $0.hasSuffix(": dropout") })
-    #expect(lines.dropFirst().contains { $0.hasSuffix(": cross entropy loss") }, "\(lines)")
+    #expect(lines.dropFirst().contains { $0.hasSuffix(": cross-entropy loss") }, "\(lines)")
   }
 
   @Test func updatesAreRefused() throws {
@@ -134,6 +134,45 @@ import Testing
     builder.output("x", y)
     let error = #expect(throws: KeelError.self) { try ONNXModel(builder.finish()) }
     #expect(error?.place == "output x")
+  }
+
+  /// What does not show that it is an image keeps its axes, unless it is said to be one.
+  @Test func imagesThatDoNotShow() throws {
+    let graph = try Graph(tracing: PixelUnshuffle(2), input: [.batch, 4, 6, 3])
+    func extents(_ options: ONNXExportOptions) throws -> [ONNXTensorShapeProto.Dimension
+      .OneOf_Value?]
+    {
+      try ONNXModel(graph, options: options).proto.graph.input[0].type.tensorType.shape.dim
+        .map(\.value)
+    }
+    #expect(
+      try extents(ONNXExportOptions())
+        == [.dimParam("batch"), .dimValue(4), .dimValue(6), .dimValue(3)])
+    let turned = ONNXExportOptions(channelsFirst: ["x", "y"])
+    #expect(
+      try extents(turned) == [.dimParam("batch"), .dimValue(3), .dimValue(4), .dimValue(6)])
+    var source = RandomSource(seed: 3)
+    let inputs = ["x": TensorValue.float32(Tensor(normal: [2, 4, 6, 3], using: &source))]
+    let read = try ONNXModel(graph, options: turned)
+      .graph(ONNXImportOptions(channelsLast: ["x", "y"]))
+    try expectSame(
+      try Interpreter(read).run(inputs).outputs, try Interpreter(graph).run(inputs).outputs,
+      bound: 0, "space to depth")
+  }
+
+  /// Positions of maxima are counted within an image, not through the whole tensor as ONNX does; Keel reads no
+  /// remainder, so that only the form is looked at here.
+  @Test func positionsOfMaxima() throws {
+    let geometry = try PoolingGeometry(
+      .maximum, inputHeight: 4, inputWidth: 4, channels: 3, window: (2, 2), stride: (2, 2))
+    var builder = GraphBuilder()
+    let x = builder.input("x", ValueType([.batch, 4, 4, 3]))
+    let results = try builder.append(.maxPoolingWithIndices(geometry), [x])
+    builder.output("y", results[0])
+    builder.output("positions", results[1])
+    let proto = try ONNXModel(builder.finish()).proto.graph
+    #expect(proto.node.map(\.opType) == ["MaxPool", "Constant", "Mod"])
+    #expect(proto.output.map(\.type.tensorType.elemType) == [1, 7])
   }
 
   /// A weight that several layers take stays one.

@@ -21,11 +21,12 @@ import Testing
 
     let options = ONNXImportOptions(channelsLast: ["x"])
     let imported = try ONNXModel(contentsOf: file).graph(options)
+    let features = try #require(imported.weight(named: "classifier.weight")).tensor.shape[1]
     let network = try imported.replacing(
-      "classifier", by: Linear(8, 10, using: &source), name: "head")
+      "classifier", by: Linear(features, 10, using: &source), name: "head")
     #expect(network.type(of: network.outputs[0].value) == ValueType([.batch, 10]))
     #expect(network.weight(named: "classifier.weight") == nil)
-    #expect(network.weight(named: "head.weight")?.tensor.shape == [10, 8])
+    #expect(network.weight(named: "head.weight")?.tensor.shape == [10, features])
 
     var builder = GraphBuilder(network)
     let y = network.outputs[0].value

@@ -18,9 +18,23 @@ import Testing
     for test in ExportCase.primitives where ExportCase.hasForm(test.primitive) {
       cases.append((try ExportCase(test, seed: 3), false))
     }
+    for test in try importedNetworks() { cases.append((test, false)) }
     for (position, entry) in cases.enumerated() {
       try write(
         entry.test, turns: entry.turns, to: folder.appendingPathComponent("case\(position)"))
+    }
+  }
+
+  /// ONNX's own networks with constant weights, where `KEEL_ONNX_DATA` names them.
+  private func importedNetworks() throws -> [ExportCase] {
+    guard let data = NodeConformanceTests.folder else { return [] }
+    return try [
+      "densenet121", "inception_v1", "inception_v2", "resnet50", "shufflenet", "squeezenet",
+    ].map { name in
+      let file = URL(filePath: data).appendingPathComponent("light/light_\(name).onnx")
+      let graph = try ONNXModel(contentsOf: file).graph()
+      let shape = try graph.type(of: graph.inputs[0].value).shape(binding: [:])
+      return ExportCase("imported \(name)", graph, shape, seed: 11)
     }
   }
 

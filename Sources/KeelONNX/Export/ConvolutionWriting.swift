@@ -35,17 +35,32 @@ extension GraphExporter {
       .ints("kernel_shape", geometry.axes.map(\.window)),
       .ints("strides", geometry.axes.map(\.stride)),
       .ints("pads", geometry.axes.map(\.paddingBefore) + after),
-      .ints("output_padding", leavesStrides ? rest.map { _ in 0 } : rest),
       .ints("dilations", geometry.axes.map(\.dilation)), .int("group", geometry.groups),
     ]
-    guard leavesStrides else { return windowed("ConvTranspose", node, attributes, epilogue) }
+    if leavesStrides { return extended(node, geometry, epilogue, attributes) }
+    return windowed(
+      "ConvTranspose", node, attributes + [.ints("output_padding", rest)], epilogue)
+  }
+
+  /// ConvTranspose of all that taps reach, but for the padding before it; what a result has beyond that is put there
+  /// as zeros.
+  private func extended(
+    _ node: Node, _ geometry: ConvolutionGeometry, _ epilogue: Epilogue,
+    _ attributes: [ONNXAttributeProto]
+  ) -> WrittenValue {
     let whole = graph.type(of: node.outputs[0])
+    // Positions that the result has more than taps reach, or fewer.
+    let surplus = geometry.axes.map { axis in
+      axis.input - (axis.output - 1) * axis.stride - axis.extent + axis.paddingBefore
+    }
     let movement = Movement(
-      [.whole] + rest.map { .pad(before: 0, after: $0, .zeros) } + [.whole])
+      [.whole] + surplus.map { .pad(before: 0, after: max($0, 0), .zeros) } + [.whole])
     var part = whole
     for (k, axis) in geometry.axes.enumerated() {
-      part.extents[k + 1] = .fixed(axis.input - rest[k])
+      part.extents[k + 1] = .fixed(axis.input - max(surplus[k], 0))
     }
+    let pads = geometry.axes.map(\.paddingBefore) + surplus.map { max(-$0, 0) }
+    let attributes = attributes.filter { $0.name != "pads" } + [.ints("pads", pads)]
     let order = AxisOrder.channelsFirst(whole.rank)
     let names = [name(operand(node, 0), in: order), name(operand(node, 1), in: order)]
     let y = WrittenValue(emit("ConvTranspose", names, attributes)[0], order: order, part)

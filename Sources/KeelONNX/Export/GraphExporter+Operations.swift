@@ -12,7 +12,9 @@ extension GraphExporter {
     case .moments(let partition, let isWeighted):
       isWeighted ? "weights of elements" : refusal(of: partition)
     case .blockMap(let map): map.blocks.rows == .sample ? "a matrix of each sample" : nil
-    case .movement: graph.type(of: node.inputs[0]).elementType == .int64 ? "of integers" : nil
+    case .movement(let movement):
+      movement.name == "resize" && graph.type(of: node.inputs[0]).elementType != .float32
+        ? "of integers" : nil
     case .maxPoolingWithIndices(let geometry):
       refusal(of: geometry, indices: isTaken(node.outputs[1]))
     case .pooling(let geometry): refusal(of: geometry, indices: false)

@@ -93,7 +93,9 @@ final class GraphExporter {
   /// The order in which an input or output is written.
   private func order(_ name: String, _ value: ValueID) -> [Int] {
     let rank = graph.type(of: value).rank
-    let turns = images.contains(value) && !options.channelsLast.contains(name)
+    let turns =
+      options.channelsFirst.contains(name)
+      || (images.contains(value) && !options.channelsLast.contains(name))
     return turns ? AxisOrder.channelsFirst(rank) : AxisOrder.plain(rank)
   }
 

@@ -72,7 +72,9 @@ extension GraphExporter {
       after.append(max(last, 0))
       extents[axis] = (x.extents[axis].fixedValue ?? 1) + max(first, 0) + max(last, 0)
     }
-    let fill = mode.modeName == "constant" ? name(number(movement.fill)) : ""
+    // Integers are padded with 0, which is what ONNX takes without a value.
+    let hasValue = mode.modeName == "constant" && x.type.elementType == .float32
+    let fill = hasValue ? name(number(movement.fill)) : ""
     return WrittenValue(
       emit(
         "Pad", [name(x), integers(before + after), fill, integers(axes)],

@@ -9,8 +9,15 @@ public struct ONNXExportOptions: Sendable {
   /// The inputs and outputs whose axes stay in Keel's order, N×…×C, where they would be turned to ONNX's, N×C×….
   public var channelsLast: Set<String>
 
+  /// The inputs and outputs whose axes are turned to ONNX's order although the graph does not show them to be
+  /// images: those that a reshape takes first, for example.
+  public var channelsFirst: Set<String>
+
   /// Makes options.
-  public init(channelsLast: Set<String> = []) { self.channelsLast = channelsLast }
+  public init(channelsLast: Set<String> = [], channelsFirst: Set<String> = []) {
+    self.channelsLast = channelsLast
+    self.channelsFirst = channelsFirst
+  }
 }
 
 extension ONNXModel {

@@ -44,37 +44,58 @@ extension GraphExporter {
 
   private func window(_ geometry: PoolingGeometry, pads: [Int]) -> [ONNXAttributeProto] {
     let windows = geometry.axes.map { $0.evenWindow! }
+    let ceil: [ONNXAttributeProto] = roundsUp(geometry) ? [.int("ceil_mode", 1)] : []
     return [
       .ints("kernel_shape", windows.map(\.window)), .ints("strides", windows.map(\.stride)),
       .ints("pads", pads), .ints("dilations", windows.map(\.dilation)),
-    ]
+    ] + ceil
+  }
+
+  /// Whether ceil_mode gives the sizes: an axis is rounded up, and no other would be that is not.
+  private func roundsUp(_ geometry: PoolingGeometry) -> Bool {
+    geometry.axes.contains { $0.roundedUp > 0 }
+      && geometry.axes.allSatisfy { axis in
+        guard axis.roundedUp == 0, let window = axis.evenWindow else { return true }
+        let room = window.input + window.paddingBefore + window.paddingAfter - window.extent
+        return room % window.stride == 0
+      }
+  }
+
+  /// What is left of the paddings behind where `padded` made a node of others: what a last window reaches over
+  /// them, unless ceil_mode says so.
+  private func overhang(_ geometry: PoolingGeometry) -> [Int] {
+    geometry.axes.map { roundsUp(geometry) ? 0 : $0.roundedUp }
+  }
+
+  private func pads(_ geometry: PoolingGeometry) -> [Int] {
+    let windows = geometry.axes.map { $0.evenWindow! }
+    let after = zip(geometry.axes, windows).map { $1.paddingAfter - $0.roundedUp }
+    return windows.map(\.paddingBefore) + zip(after, overhang(geometry)).map { $0 + $1 }
   }
 
   /// Whether paddings must become a node of their own: those of a window or more, which runtimes refuse, and those
   /// that count in an average next to such that do not.
   private func needsPadding(_ geometry: PoolingGeometry) -> Bool {
-    let windows = geometry.axes.compactMap(\.evenWindow)
+    let windows = geometry.axes.map { $0.evenWindow!.window }
     let counts = geometry.kind == .average(countsPadding: true)
-    return windows.contains { max($0.paddingBefore, $0.paddingAfter) >= $0.window }
+    return zip(pads(geometry), windows + windows).contains { $0 >= $1 }
       || (counts && geometry.axes.contains { $0.roundedUp > 0 })
   }
 
   /// The operand, padded where that is needed, and the paddings that are left.
   private func padded(_ x: WrittenValue, _ geometry: PoolingGeometry) -> (WrittenValue, [Int]) {
-    let windows = geometry.axes.map { $0.evenWindow! }
-    guard needsPadding(geometry) else {
-      return (x, windows.map(\.paddingBefore) + windows.map(\.paddingAfter))
-    }
+    guard needsPadding(geometry) else { return (x, pads(geometry)) }
     let fill: Float = geometry.kind == .maximum ? -.infinity : 0
     var axes: [AxisMovement] = [.whole]
     var type = x.type
-    for (k, window) in windows.enumerated() {
-      let after = window.paddingAfter - geometry.axes[k].roundedUp
+    for (k, axis) in geometry.axes.enumerated() {
+      let window = axis.evenWindow!
+      let after = window.paddingAfter - axis.roundedUp
       axes.append(.pad(before: window.paddingBefore, after: after, .constant(fill)))
       type.extents[k + 1] = .fixed(window.input + window.paddingBefore + after)
     }
     let y = moved(x, Movement(axes + [.whole]), type)
-    return (y, windows.map { _ in 0 } + geometry.axes.map(\.roundedUp))
+    return (y, geometry.axes.map { _ in 0 } + overhang(geometry))
   }
 
   /// Bins of several sizes: along each axis the parts of an operand, each reduced to one.
@@ -99,12 +120,14 @@ extension GraphExporter {
     guard isTaken(node.outputs[1]) else { return [pooling(node, geometry)] }
     let types = node.outputs.map(graph.type(of:))
     let order = AxisOrder.channelsFirst(types[0].rank)
-    let windows = geometry.axes.map { $0.evenWindow! }
-    let pads = windows.map(\.paddingBefore) + windows.map(\.paddingAfter)
     let names = emit(
-      "MaxPool", [name(operand(node, 0), in: order)], window(geometry, pads: pads), results: 2)
-    let positions = emit(
-      "Mod", [names[1], integers([geometry.inputPositions], isScalar: true)])[0]
+      "MaxPool", [name(operand(node, 0), in: order)], window(geometry, pads: pads(geometry)),
+      results: 2)
+    var positions = names[1]
+    if geometry.channels > 1 || types[0].extents[0] != 1 {
+      let count = integers([geometry.inputPositions], isScalar: true)
+      positions = emit("Mod", [positions, count])[0]
+    }
     return [
       WrittenValue(names[0], order: order, types[0]),
       WrittenValue(positions, order: order, types[1]),

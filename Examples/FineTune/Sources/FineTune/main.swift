@@ -41,9 +41,12 @@ let imported = try ONNXModel(contentsOf: pretrained).graph(
   ONNXImportOptions(channelsLast: ["x"]))
 
 // 3. A new head in place of the old one, which `keel summary` would show under this label.
+guard let classifier = imported.weight(named: "classifier.weight") else {
+  fatalError("the file has no classifier")
+}
 var source = RandomSource(seed: 2)
 let network = try imported.replacing(
-  "classifier", by: Linear(32, 10, using: &source), name: "head")
+  "classifier", by: Linear(classifier.tensor.shape[1], 10, using: &source), name: "head")
 
 // 4. A loss on it. Norms go on using their running statistics; `network.trainingForm()` would train those too.
 var builder = GraphBuilder(network)
