@@ -19,14 +19,13 @@ BOUND = 1e-4
 
 
 def arrays(folder, kind):
-    """The values of a kind by name, their axes in the model's order."""
+    """The values of a kind by position, their axes in the model's order."""
     result = {}
     for file in folder.glob(f"{kind},*.npy"):
-        _, name, axes = file.stem.split(",")
-        value = numpy.load(file)
+        _, position, axes = file.stem.split(",")
         order = [int(axis) for axis in axes.split("-")] if axes else []
-        result[name] = numpy.ascontiguousarray(value.transpose(order))
-    return result
+        result[int(position)] = numpy.array(numpy.load(file).transpose(order), order="C")
+    return [result[position] for position in sorted(result)]
 
 
 def difference(folder):
@@ -37,18 +36,18 @@ def difference(folder):
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     expected = arrays(folder, "output")
-    names = [output.name for output in session.get_outputs()]
-    if sorted(names) != sorted(expected):
-        raise ValueError(f"outputs {names}, expected {sorted(expected)}")
+    inputs = zip([i.name for i in session.get_inputs()], arrays(folder, "input"))
     worst = 0.0
-    for name, found in zip(names, session.run(names, arrays(folder, "input"))):
-        value = expected[name]
+    results = session.run(None, dict(inputs))
+    if len(results) != len(expected):
+        raise ValueError(f"{len(results)} outputs, expected {len(expected)}")
+    for position, (found, value) in enumerate(zip(results, expected)):
         if found.shape != value.shape:
-            raise ValueError(f"{name}: shape {found.shape}, expected {value.shape}")
+            raise ValueError(f"output {position}: shape {found.shape}, expected {value.shape}")
         largest = numpy.abs(value.astype(float)).max() or 1.0
         error = numpy.abs(found.astype(float) - value.astype(float)).max() / largest
         if not error <= BOUND:
-            raise ValueError(f"{name}: difference {error:.2e} of the largest element")
+            raise ValueError(f"output {position}: difference {error:.2e} of the largest element")
         worst = max(worst, error)
     return worst
 

@@ -145,6 +145,10 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
     + PrimitiveCase.softmaxes([3, 5]) + PrimitiveCase.softmaxes([2, 3, 4, 5])
     + PrimitiveCase.others + PrimitiveCase.losses + PrimitiveCase.dropouts
 
+  /// What Keel writes but does not read: padding of more than half a window, as one axis of this pooling is rounded
+  /// up, and the other is not although it could be.
+  static let unreadable: Set<String> = ["average without padding, rounded up over padding"]
+
   /// Whether ONNX has a form for an operation.
   static func hasForm(_ primitive: Primitive) -> Bool {
     func isPlain(_ partition: Partition) -> Bool {

@@ -20,6 +20,8 @@ import Testing
       #expect(error?.found.contains("layer: \(test.primitive.name)") == true, "\(error!)")
       return
     }
+    _ = try ONNXModel(row.graph)
+    if ExportCase.unreadable.contains(test.name) { return }
     try expectSame(
       try row.outputsAfterReading(turns: false), try row.outputs(), bound: 1e-5, test.name)
   }

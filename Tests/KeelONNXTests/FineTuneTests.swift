@@ -35,11 +35,11 @@ import Testing
       "loss",
       try builder.append(.loss(Loss(.crossEntropy())), [y, labels], label: "loss")[0])
     let trainer = try Trainer(
-      builder.finish(), optimizer: AdamW(learningRate: 3e-3), batchSize: 32, seed: 3,
+      builder.finish(), optimizer: AdamW(learningRate: 1e-2), batchSize: 32, seed: 3,
       groups: ["conv1.*", "bn1.*"].map { try ParameterGroup(pattern: $0, frozen: true) })
     let data = Digits.splits.train
     var losses: [Double] = []
-    try trainer.fit(data.images, labels: data.labels, epochs: 4) { event in
+    try trainer.fit(data.images, labels: data.labels, epochs: 6) { event in
       if case .epoch(let epoch) = event { losses.append(epoch.meanLoss) }
     }
     #expect(losses.last! < losses[0] / 2, "\(losses)")

@@ -43,18 +43,19 @@ import Testing
     let options = ONNXExportOptions(channelsLast: turns ? [] : test.interface)
     try ONNXModel(test.graph, name: test.name, options: options)
       .write(to: folder.appendingPathComponent("model.onnx"))
-    func put(_ kind: String, _ values: [String: TensorValue]) throws {
-      for (name, value) in values {
+    func put(_ kind: String, _ names: [String], _ values: [String: TensorValue]) throws {
+      for (position, name) in names.enumerated() {
         // The order of the axes in the model is a part of the file's name.
+        let value = try #require(values[name])
         let rank = value.shape.rank
         let order = turns && rank > 2 ? [0, rank - 1] + Array(1..<rank - 1) : Array(0..<rank)
         let axes = order.map(String.init).joined(separator: "-")
-        let file = folder.appendingPathComponent("\(kind),\(name),\(axes).npy")
+        let file = folder.appendingPathComponent("\(kind),\(position),\(axes).npy")
         try NumPyFile.write(value, to: file.path)
       }
     }
-    try put("input", test.inputs)
-    try put("output", try test.outputs())
+    try put("input", test.graph.inputs.map(\.name), test.inputs)
+    try put("output", test.graph.outputs.map(\.name), try test.outputs())
     try test.name.write(
       to: folder.appendingPathComponent("name.txt"), atomically: true, encoding: .utf8)
   }

@@ -96,6 +96,7 @@ extension GraphExporter {
     for (axis, kind) in movement.axes.enumerated() {
       guard case .resize(_, let interpolation, let coordinates, let scale) = kind else { continue }
       axes.append(axis)
+      // Where corners are aligned, Keel's coordinates follow from the extents alone.
       let own = Resizing(
         interpolation: interpolation, coordinates: coordinates,
         hasScale: scale != nil && coordinates != .alignCorners)
@@ -103,37 +104,38 @@ extension GraphExporter {
     }
     guard let kind = kinds.first else { return x }
     let isImage = (3...5).contains(x.rank) && axes.allSatisfy { $0 > 0 && $0 < x.rank - 1 }
-    if isImage, kinds.count == 1, let sizes = sizes(x, movement, axes) {
-      return resized(x, axes, kind, sizes, type)
+    if isImage, kinds.count == 1, let sizes = self.sizes(x, movement, kind, type) {
+      return resized(x, kind, sizes, type)
     }
     return axes.reduce(x) { selected($0, movement.axes[$1], axis: $1, type) }
   }
 
-  /// The operands of Resize behind the region, or nil where a scale in Float does not give the extent.
-  private func sizes(_ x: WrittenValue, _ movement: Movement, _ axes: [Int]) -> [String]? {
-    var (sizes, scales): ([Int], [Float]) = ([], [])
-    for axis in axes.sorted(by: { x.inChannelsFirst($0) < x.inChannelsFirst($1) }) {
-      guard case .resize(let size, _, let coordinates, let scale) = movement.axes[axis] else {
+  /// The operands of Resize behind the region, for axes N, C, spatial…; nil where a scale in Float does not give the
+  /// extent.
+  private func sizes(
+    _ x: WrittenValue, _ movement: Movement, _ kind: Resizing, _ type: ValueType
+  ) -> [String]? {
+    let order = AxisOrder.channelsFirst(x.rank)
+    guard kind.hasScale else { return ["", shape(order.map { type.extents[$0] })] }
+    var scales: [Float] = []
+    for axis in order {
+      guard case .resize(let size, _, _, let scale?) = movement.axes[axis] else {
+        scales.append(1)
         continue
       }
-      sizes.append(size)
-      // Where corners are aligned, Keel's coordinates follow from the extents alone.
-      guard let scale, coordinates != .alignCorners else { continue }
       scales.append(Float(1 / scale))
       let input = Float(x.extents[axis].fixedValue ?? 0)
       if Int((input * Float(1 / scale)).rounded(.down)) != size { return nil }
     }
-    if scales.isEmpty { return ["", integers(sizes)] }
     return [constantNode(ONNXTensorProto(Tensor(vector: scales)))]
   }
 
   private func resized(
-    _ x: WrittenValue, _ axes: [Int], _ kind: Resizing, _ sizes: [String], _ type: ValueType
+    _ x: WrittenValue, _ kind: Resizing, _ sizes: [String], _ type: ValueType
   ) -> WrittenValue {
     let order = AxisOrder.channelsFirst(x.rank)
     var attributes: [ONNXAttributeProto] = [
-      .ints("axes", axes.map { x.inChannelsFirst($0) }.sorted()),
-      .string("coordinate_transformation_mode", kind.coordinates.modeName),
+      .string("coordinate_transformation_mode", kind.coordinates.modeName)
     ]
     switch kind.interpolation {
     case .linear: attributes.append(.string("mode", "linear"))
@@ -173,13 +175,6 @@ extension GraphExporter {
     return combine(
       "Add", combine("Mul", first, weights { taps.weights[taps.starts[$0]] }),
       combine("Mul", last, weights { isPair($0) ? taps.weights[taps.starts[$0] + 1] : 0 }))
-  }
-}
-
-extension WrittenValue {
-  /// Where an axis of the graph stands channels first.
-  fileprivate func inChannelsFirst(_ axis: Int) -> Int {
-    AxisOrder.channelsFirst(rank).firstIndex(of: axis)!
   }
 }
 
