@@ -74,11 +74,12 @@ let package = Package(
         "KeelLayers", "KeelFormats", "KeelTraining",
       ],
       swiftSettings: settings),
-    // ONNX files to graphs; no other target needs protobuf.
+    // ONNX files to graphs and back; no other target needs protobuf.
     .target(
       name: "KeelONNX",
       dependencies: [
-        "KeelGraph", "KeelFormats", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "KeelGraph", "KeelExecution", "KeelFormats",
+        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       exclude: ["Schema/onnx.proto"], swiftSettings: settings),
     .executableTarget(
@@ -160,8 +161,8 @@ let package = Package(
     .testTarget(
       name: "KeelONNXTests",
       dependencies: [
-        "KeelONNX", "KeelExecution", "KeelLayers", "KeelReference", "KeelTestSupport",
-        .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+        "KeelONNX", "KeelExecution", "KeelLayers", "KeelReference", "KeelTraining", "KeelData",
+        "KeelTestSupport", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       swiftSettings: settings),
     // Reads the sources: the documentation's tables of methods name what there is.

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds and runs Examples/LinkKeel against the last commit, as a program that depends on a tagged
-# version does: SwiftPM then refuses unsafe flags and sees only committed files.
+# Builds and runs the examples against the last commit, as programs that depend on a tagged version do: SwiftPM
+# then refuses unsafe flags and sees only committed files.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,8 +11,8 @@ rm -rf "$scratch/keel" "$scratch/example" "$scratch/security"
 git clone --quiet . "$scratch/keel"
 git -C "$scratch/keel" tag --force 0.1.0 >/dev/null
 
-for program in LinkKeel TenLines; do
+for program in LinkKeel/LinkKeel LinkKeel/TenLines FineTune/FineTune; do
   KEEL_URL="file://$scratch/keel" swift run -c release \
-    --package-path "$scratch/keel/Examples/LinkKeel" \
-    --scratch-path "$scratch/example" --security-path "$scratch/security" $program
+    --package-path "$scratch/keel/Examples/${program%/*}" \
+    --scratch-path "$scratch/example" --security-path "$scratch/security" "${program#*/}"
 done

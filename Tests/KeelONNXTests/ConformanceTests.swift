@@ -114,6 +114,7 @@ import KeelONNX
     let graph = try ONNXModel(proto, name: model.name).graph()
     do {
       let fast = try Interpreter(graph).run(values).outputs
+      let written = try Interpreter(ONNXModel(graph).graph()).run(values).outputs
       let exact = try ReferenceEvaluator(graph).run(values.mapValues { try ReferenceValue($0) })
         .outputs
       for (info, output) in zip(proto.graph.output, outputs) {
@@ -123,6 +124,7 @@ import KeelONNX
           ).converted(to: .float32, at: "output").floats(at: "output"))
         for (what, found) in [
           ("reference", exact[info.name]!), ("kernels", try doubles(fast[info.name]!)),
+          ("kernels after writing and reading", try doubles(written[info.name]!)),
         ] {
           if let difference = difference(found, expected) {
             return .failed("\(what), \(info.name): \(difference)")
