@@ -1,8 +1,12 @@
+import Foundation
 import Keel
+import KeelONNX
 
 /// Writes a graph as an ONNX file, whose model is called like the file.
-/// - Throws: `KeelError` of kind `file` where it cannot be written.
+/// - Throws: `KeelError` of kind `file` where it cannot be written, of kind `graph` where an operation has no form in
+///   ONNX.
 func writeModel(_ graph: Graph, to path: String) throws(KeelError) {
-  throw KeelError(
-    .file, at: path, expected: "a writer of ONNX files", found: "none in this version of Keel")
+  let file = URL(filePath: path)
+  let name = file.deletingPathExtension().lastPathComponent
+  try ONNXModel(graph, name: name).write(to: file)
 }

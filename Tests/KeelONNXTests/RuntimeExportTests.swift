@@ -27,7 +27,7 @@ import Testing
 
   /// ONNX's own networks with constant weights, where `KEEL_ONNX_DATA` names them.
   private func importedNetworks() throws -> [ExportCase] {
-    guard let data = NodeConformanceTests.folder else { return [] }
+    guard let data = ConformanceTests.folder else { return [] }
     return try [
       "densenet121", "inception_v1", "inception_v2", "resnet50", "shufflenet", "squeezenet",
     ].map { name in

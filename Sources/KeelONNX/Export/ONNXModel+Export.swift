@@ -68,7 +68,7 @@ extension ONNXModel {
 
   /// Writes the model, with tensors in a second file where all of them are more than so many bytes.
   package func write(to file: URL, largestMessage: Int) throws(KeelError) {
-    var proto = proto
+    var proto = try wholeMessage()
     guard proto.graph.initializer.allSatisfy({ $0.dataLocation == 0 }) else {
       throw KeelError(
         .file, at: file.path, expected: "a model that holds its tensors",

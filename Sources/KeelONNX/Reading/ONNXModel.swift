@@ -134,6 +134,18 @@ public struct ONNXModel: Sendable {
     }
   }
 
+  /// The message with the elements of all initializers that are in its file.
+  func wholeMessage() throws(KeelError) -> ONNXModelProto {
+    var whole = proto
+    guard let file else { return whole }
+    try file.withBytes { bytes in
+      for (position, range) in elements {
+        whole.graph.initializer[position].rawData = Data(bytes[range])
+      }
+    }
+    return whole
+  }
+
   /// Checks that every value is made once, and before it is taken.
   private func checkNames() throws(KeelError) {
     let graph = proto.graph
