@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """ONNX files for the tests of the `keel` command, and what ONNX Runtime makes of them: Tests/Figures/onnx.
 
-`classifier.onnx` has an open batch, `segmenter.onnx` open sides, `ports.onnx` two inputs, one of them of
-integers, and two outputs whose names are no names of files; `unsupported.onnx` has operators that nobody has.
+`classifier.onnx` has an open batch, `negative.onnx` is it with a negative variance, `segmenter.onnx` has
+open sides, `ports.onnx` two inputs, one of them of integers, and two outputs whose names are no names of
+files; `unsupported.onnx` has operators that nobody has.
 `x.npy` and so on are inputs and outputs. Needs numpy, onnx and onnxruntime:
 
     python Scripts/golden/command.py            # writes the files
@@ -138,6 +139,10 @@ def files():
     picture = (np.arange(20).reshape(4, 5) * 12 / np.float32(255)).astype("f4")
     arrays["segmenter-mask"] = run(networks["segmenter"], x=picture[None, None])[0]
     networks["unsupported"] = unsupported()
+    networks["negative"] = onnx.ModelProto.FromString(networks["classifier"].SerializeToString())
+    for tensor in networks["negative"].graph.initializer:
+        if tensor.name == "bn1.variance":
+            tensor.CopyFrom(numpy_helper.from_array(-numpy_helper.to_array(tensor), tensor.name))
     return (
         {f"{name}.onnx": network.SerializeToString() for name, network in networks.items()}
         | {f"{name}.npy": npy(array) for name, array in arrays.items()})

@@ -51,15 +51,18 @@ enum Model: Sendable {
     }
   }
 
-  /// The graph of a file; what is said of one that cannot be imported names the extents that are still open.
+  /// The graph of a file; what is said of one that cannot be imported names the file, and the extents whose values
+  /// the importer asks for.
   private static func graph(_ model: ONNXModel, _ extents: [NamedExtent]) throws -> Graph {
     let values = Dictionary(uniqueKeysWithValues: extents.map { ($0.name, $0.value) })
     do { return try model.graph(ONNXImportOptions(extents: values)) } catch {
+      var message = error.description
+      if !message.contains(model.name) { message = "\(model.name): \(message)" }
       let open = model.openExtents.filter { values[$0] == nil }
-      throw FileFailure(
-        message: open.isEmpty
-          ? error.description
-          : "\(error); --extent NAME=VALUE gives values to \(open.joined(separator: ", "))")
+      if message.contains("by name"), !open.isEmpty {
+        message += "; --extent NAME=VALUE gives values to \(open.joined(separator: ", "))"
+      }
+      throw FileFailure(message: message)
     }
   }
 }

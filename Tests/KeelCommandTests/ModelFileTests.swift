@@ -88,6 +88,11 @@ import Testing
     try await expectFailure(3, "second (Loop)", on: model)
   }
 
+  @Test func weightsThatCannotBe() async throws {
+    let model = modelFile("negative.onnx")
+    try await expectFailure(3, "\(model): value error at bn1, bn1.variance", on: model)
+  }
+
   @Test func extents() async throws {
     let model = modelFile("segmenter.onnx")
     try await expectFailure(

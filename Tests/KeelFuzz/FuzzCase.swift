@@ -1,17 +1,22 @@
 import Foundation
 import KeelFormats
 import KeelMutations
+import KeelONNX
 import KeelTensor
+import SwiftProtobuf
 
 /// The seed files of a reader.
 struct SeedFiles {
   let names: [String]
   let contents: [[UInt8]]
+  /// Those that are ONNX models.
+  let models: [ONNXModelProto]
 
   /// Reads a folder.
   init(_ folder: String) throws {
     names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
     contents = try names.map { [UInt8](try Data(contentsOf: URL(filePath: "\(folder)/\($0)"))) }
+    models = contents.compactMap { try? ONNXModelProto(serializedBytes: Data($0)) }
     guard !names.isEmpty else {
       throw KeelError(.file, at: folder, expected: "seed files", found: "none")
     }
@@ -36,7 +41,7 @@ struct FuzzCase {
     switch form {
     case "onnx" where way > 0:
       // Bytes seldom make another message that is well formed.
-      bytes = ONNXMutations.damaged(original, others: files.contents, seed: random.next())
+      bytes = ONNXMutations.damaged(original, donors: files.models, seed: random.next())
     case "png" where way > 0: bytes = Checksums.repairedPNG(mutations.next())
     case "npz" where way > 0: bytes = Checksums.repairedZip(mutations.next())
     case "idx3" where way > 1, "idx1" where way > 1: bytes = Checksums.gzip(mutations.next())

@@ -10,10 +10,9 @@ struct ONNXMutations {
   private let donors: [ONNXModelProto]
 
   /// A model with one to four damages, as a file; the bytes themselves where they are no model.
-  static func damaged(_ bytes: [UInt8], others: [[UInt8]], seed: UInt64) -> [UInt8] {
-    var mutations = ONNXMutations(
-      random: RandomSource(seed: seed),
-      donors: others.compactMap { try? ONNXModelProto(serializedBytes: Data($0)) })
+  /// - Parameter donors: models whose nodes may take the places of its own.
+  static func damaged(_ bytes: [UInt8], donors: [ONNXModelProto], seed: UInt64) -> [UInt8] {
+    var mutations = ONNXMutations(random: RandomSource(seed: seed), donors: donors)
     guard var model = try? ONNXModelProto(serializedBytes: Data(bytes)) else { return bytes }
     for _ in 0...mutations.random.below(4) { mutations.damage(&model) }
     return (try? model.serializedData()).map { [UInt8]($0) } ?? bytes

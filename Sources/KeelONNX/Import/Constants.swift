@@ -28,9 +28,9 @@ extension GraphImporter {
 
   func constantOfShape(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
     let extents = try node.constant(0, "a shape").integers(at: node.place)
-    let count = try HostTensor.checkedCount(
-      extents, at: node.place, most: HostTensor.largestMade())
+    let most = max(0, options.computedElements)
     guard let proto = try node.tensor("value") else {
+      _ = try HostTensor.checkedCount(extents, at: node.place, most: most)
       return [.constant(HostTensor(Tensor(zeros: Shape(extents))), name: nil)]
     }
     let value = try HostTensor(decoding: proto, outside: outside, at: node.place)
@@ -38,9 +38,13 @@ extension GraphImporter {
       throw node.unsupported("a value of one element", found: "\(value.extents)")
     }
     if case .floats(let tensor) = value.elements {
+      _ = try HostTensor.checkedCount(extents, at: node.place, most: most)
       let filled = Tensor(repeating: tensor[flat: 0], shape: Shape(extents))
       return [.constant(HostTensor(filled), name: nil)]
     }
+    // Integers and truth values are for shapes and masks.
+    let count = try HostTensor.checkedCount(
+      extents, at: node.place, most: min(most, HostTensor.largestMade()))
     return [
       .constant(value.selecting([Int](repeating: 0, count: count), extents), name: nil)
     ]

@@ -16,8 +16,9 @@ final class GraphImporter {
   /// Weights that are there already, by what they were made from.
   private var weights: [String: ValueID] = [:]
   private var weightNames: Set<String> = []
-  /// The elements that the results of constants may still have: eight times those of the file, and some for free.
-  private var constantBudget = 1 << 22
+  /// The elements that the results of constants may still have: eight times those of the file, and
+  /// `computedElements`.
+  private var constantBudget: Int
   private var decoded: Set<String> = []
   /// Transposes and reshapes that are there already: each is made once.
   private var views: [ViewKey: ValueID] = [:]
@@ -32,6 +33,7 @@ final class GraphImporter {
   init(_ model: ONNXModel, _ options: ONNXImportOptions) {
     self.model = model
     self.options = options
+    constantBudget = max(0, options.computedElements)
     outside = ExternalData(folder: model.folder)
     let graph = model.proto.graph
     taken = Set(graph.node.flatMap(\.input) + graph.output.map(\.name)).subtracting([""])
@@ -153,8 +155,11 @@ final class GraphImporter {
   private func charge(_ count: Int, _ node: ONNXNode) throws(KeelError) {
     constantBudget -= count
     guard constantBudget >= 0 else {
-      throw node.unsupported(
-        "constants of at most eight times the elements of the file's", found: "more")
+      throw KeelError(
+        .file, at: node.place,
+        expected:
+          "computed constants of at most \(options.computedElements) elements and eight times "
+          + "those of the file (computedElements)", found: "more")
     }
   }
 

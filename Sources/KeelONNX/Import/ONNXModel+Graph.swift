@@ -11,10 +11,17 @@ public struct ONNXImportOptions: Sendable {
   /// then gives and takes images as Keel's own networks do, and nothing is transposed.
   public var channelsLast: Set<String>
 
+  /// The most elements that constants may have which the model computes of others, beyond eight times the elements
+  /// that it has: a file of a few bytes can ask for many. A program that reads files of strangers states fewer.
+  public var computedElements: Int
+
   /// Makes options.
-  public init(extents: [String: Int] = [:], channelsLast: Set<String> = []) {
+  public init(
+    extents: [String: Int] = [:], channelsLast: Set<String> = [], computedElements: Int = 1 << 28
+  ) {
     self.extents = extents
     self.channelsLast = channelsLast
+    self.computedElements = computedElements
   }
 }
 
