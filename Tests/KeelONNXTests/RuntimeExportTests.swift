@@ -20,8 +20,10 @@ import Testing
     }
     for test in try importedNetworks() { cases.append((test, false)) }
     for (position, entry) in cases.enumerated() {
+      // Every third one with its tensors in a second file.
       try write(
-        entry.test, turns: entry.turns, to: folder.appendingPathComponent("case\(position)"))
+        entry.test, turns: entry.turns, largestMessage: position % 3 == 0 ? 0 : .max,
+        to: folder.appendingPathComponent("case\(position)"))
     }
   }
 
@@ -38,11 +40,12 @@ import Testing
     }
   }
 
-  private func write(_ test: ExportCase, turns: Bool, to folder: URL) throws {
+  private func write(_ test: ExportCase, turns: Bool, largestMessage: Int, to folder: URL) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let options = ONNXExportOptions(channelsLast: turns ? [] : test.interface)
     try ONNXModel(test.graph, name: test.name, options: options)
-      .write(to: folder.appendingPathComponent("model.onnx"))
+      .write(
+        to: folder.appendingPathComponent("model.onnx"), largestMessage: largestMessage)
     func put(_ kind: String, _ names: [String], _ values: [String: TensorValue]) throws {
       for (position, name) in names.enumerated() {
         // The order of the axes in the model is a part of the file's name.

@@ -180,8 +180,8 @@ final class GraphExporter {
   /// Whether a result is taken by anything.
   func isTaken(_ id: ValueID) -> Bool { uses[id.index] > 0 }
 
-  /// Whether a view of a constant has one use at most, like the constant itself.
-  func isShared(_ view: ValueID) -> Bool { uses[view.index] > 1 }
+  /// Whether a value has several uses.
+  func isShared(_ id: ValueID) -> Bool { uses[id.index] > 1 }
 
   private func define(_ id: ValueID, _ name: String, _ tensor: Tensor) {
     values[id] = WrittenValue(unique(name), tensor, isShared: isShared(id))
