@@ -139,7 +139,9 @@ def check(
         return line
     entries = [e for e in report["entries"] if e["operation"].startswith("batch norm")]
     line.folded = sum(e["outcome"] == "folded" for e in entries)
-    line.kept = [e["reason"] for e in entries if e["outcome"] == "kept"]
+    kept = [e["reason"] for e in entries if e["outcome"] == "kept"]
+    # Without the names of layers.
+    line.kept = [re.sub(r"ReLU \S+ after", "the ReLU after", reason) for reason in kept]
     try:
         onnx.checker.check_model(str(folded), full_check=True)
         session = onnxruntime.InferenceSession(str(folded), providers=["CPUExecutionProvider"])

@@ -62,8 +62,8 @@ struct ConformanceTable {
 
       Made by `make conformance` from the data of the Python package onnx 1.22.0; the command fails where what it
       finds differs from this page (`KEEL_UPDATE_DOCUMENTATION=1 make conformance` writes it). Each case is read, and
-      run by the interpreter and by the reference in Double; both are held to the suite's own tolerance, 1e-3 relative
-      and 1e-7 absolute. Operands such as shapes and axes that must be known before a network runs are given as
+      run by the interpreter, by the interpreter after it was written and read again (but losses), and by the reference
+      in Double; all are held to the suite's own tolerance, 1e-3 relative and 1e-7 absolute. Operands such as shapes and axes that must be known before a network runs are given as
       constants. Cases whose names end in `_expanded` compose the same operators of others and are left out.
 
       \(counts)

@@ -100,7 +100,7 @@ import KeelONNX
     _ model: ONNXModel, _ names: [String], _ inputs: [ONNXTensorProto],
     _ outputs: [ONNXTensorProto], constants: Set<String>
   ) throws -> Outcome {
-    var proto = model.proto
+    var proto = try model.wholeMessage()
     var values: [String: TensorValue] = [:]
     for (name, input) in zip(names, inputs) {
       if constants.contains(name) {
@@ -114,7 +114,11 @@ import KeelONNX
     let graph = try ONNXModel(proto, name: model.name).graph()
     do {
       let fast = try Interpreter(graph).run(values).outputs
-      let written = try Interpreter(ONNXModel(graph).graph()).run(values).outputs
+      // Written and read once more, where every operation has a form in ONNX.
+      var written: [String: TensorValue]?
+      if graph.nodes.allSatisfy({ ExportCase.hasForm($0.primitive) }) {
+        written = try Interpreter(ONNXModel(graph).graph()).run(values).outputs
+      }
       let exact = try ReferenceEvaluator(graph).run(values.mapValues { try ReferenceValue($0) })
         .outputs
       for (info, output) in zip(proto.graph.output, outputs) {
@@ -122,10 +126,13 @@ import KeelONNX
           widening: HostTensor(
             decoding: output, outside: ExternalData(folder: nil), at: "output"
           ).converted(to: .float32, at: "output").floats(at: "output"))
-        for (what, found) in [
+        var results = [
           ("reference", exact[info.name]!), ("kernels", try doubles(fast[info.name]!)),
-          ("kernels after writing and reading", try doubles(written[info.name]!)),
-        ] {
+        ]
+        if let written {
+          results.append(("kernels after writing and reading", try doubles(written[info.name]!)))
+        }
+        for (what, found) in results {
           if let difference = difference(found, expected) {
             return .failed("\(what), \(info.name): \(difference)")
           }

@@ -135,7 +135,7 @@ public struct ONNXModel: Sendable {
   }
 
   /// The message with the elements of all initializers that are in its file.
-  func wholeMessage() throws(KeelError) -> ONNXModelProto {
+  package func wholeMessage() throws(KeelError) -> ONNXModelProto {
     var whole = proto
     guard let file else { return whole }
     try file.withBytes { bytes in

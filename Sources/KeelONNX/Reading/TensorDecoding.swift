@@ -50,7 +50,8 @@ extension HostTensor {
   }
 
   private init(
-    bytes: UnsafeRawBufferPointer, _ type: ONNXElementType, _ count: Int, _ extents: [Int], _ place: String
+    bytes: UnsafeRawBufferPointer, _ type: ONNXElementType, _ count: Int, _ extents: [Int],
+    _ place: String
   ) throws(KeelError) {
     guard bytes.count == count * type.stored.size else {
       throw KeelError(
