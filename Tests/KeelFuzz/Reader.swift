@@ -54,8 +54,7 @@ struct Reader: Sendable {
     // may have 2²² elements for free.
     Reader(name: "onnx", memoryMultiple: 256, freeMemory: 256 << 20) {
       (file, _) throws(KeelError) in
-      let data = try file.withBytes { (bytes) in Data(bytes) }
-      let model = try ONNXModel(data)
+      let model = try ONNXModel(file, folder: nil)
       var error: KeelError?
       let free = 1 << 22
       do throws(KeelError) {

@@ -1,5 +1,5 @@
 import Foundation
-import KeelFormats
+internal import KeelFormats
 import KeelTensor
 
 /// The tensors of a model on their way to a file of their own.

@@ -1,5 +1,5 @@
 public import Foundation
-import KeelFormats
+internal import KeelFormats
 public import KeelGraph
 public import KeelTensor
 import SwiftProtobuf

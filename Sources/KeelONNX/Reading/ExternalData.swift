@@ -1,5 +1,5 @@
 import Foundation
-import KeelFormats
+internal import KeelFormats
 import KeelTensor
 
 /// Reads the tensors that a model keeps in other files of its folder. Each file is mapped once.

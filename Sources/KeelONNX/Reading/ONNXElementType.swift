@@ -1,4 +1,4 @@
-import KeelFormats
+internal import KeelFormats
 import KeelTensor
 
 /// The element types of ONNX tensors that Keel reads, under ONNX's numbers, and what they become.

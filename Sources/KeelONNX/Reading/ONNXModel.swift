@@ -1,5 +1,5 @@
 public import Foundation
-import KeelFormats
+package import KeelFormats
 public import KeelTensor
 import SwiftProtobuf
 
@@ -36,14 +36,20 @@ public struct ONNXModel: Sendable {
   /// - Throws: `KeelError` of kind `file` for a file that cannot be read, is no ONNX model, has another
   ///   version, or is not well formed.
   public init(contentsOf file: URL) throws(KeelError) {
-    let bytes = try FileBytes(mapping: file.path)
+    try self.init(
+      try FileBytes(mapping: file.path), folder: file.deletingLastPathComponent())
+  }
+
+  /// Reads the bytes of a file.
+  /// - Throws: as reading a file.
+  package init(_ bytes: FileBytes, folder: URL?) throws(KeelError) {
     guard let message = try bytes.withBytes({ ModelMessage($0) }) else {
       throw KeelError(
-        .file, at: file.path, expected: "an ONNX model", found: "bytes that are none")
+        .file, at: bytes.path, expected: "an ONNX model", found: "bytes that are none")
     }
     try self.init(
-      Self.message(message.bytes, name: file.path), name: file.path,
-      folder: file.deletingLastPathComponent(), file: bytes, elements: message.elements)
+      Self.message(message.bytes, name: bytes.path), name: bytes.path, folder: folder, file: bytes,
+      elements: message.elements)
   }
 
   /// Reads a model in memory, which can have no external data.

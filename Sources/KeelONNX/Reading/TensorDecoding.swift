@@ -1,5 +1,5 @@
 import Foundation
-import KeelFormats
+internal import KeelFormats
 import KeelGraph
 import KeelTensor
 
