@@ -49,7 +49,7 @@ struct Verification {
   mutating func run(
     _ inputs: [String: TensorValue], progress: (_ done: Int, _ count: Int) -> Void = { _, _ in }
   ) throws {
-    let values = try inputs.mapValues { try ReferenceValue($0) }
+    let values = inputs.mapValues { ReferenceValue($0) }
     let exact = try reference.run(values, progress: progress).outputs
     for (name, value) in inputs { try workspace.setInput(name, value) }
     try plan.run(workspace)

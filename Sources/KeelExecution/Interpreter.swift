@@ -68,6 +68,7 @@ public struct Interpreter: Sendable {
   ) throws(KeelError) -> [TensorValue] {
     let kernel = try KernelRequest(
       node: node, inputs: operands.map(\.shape), outputs: shapes, elementType: types[0],
+      operandType: operands.first?.elementType ?? .float32,
       parallelism: parallelism
     ).prepare()
     let results = zip(types, shapes).map { TensorValue(zeros: $0, $1) }

@@ -48,6 +48,17 @@ extension GradientRule {
   }
 
   /// The sum or mean over the axes along which a type was broadcast to that of a value.
+  /// dy where each operand was taken, otherwise 0.
+  func choice(_ dy: ValueID, in builder: inout GraphBuilder) throws(KeelError) -> [ValueID?] {
+    let extents = builder.graph.type(of: dy).extents
+    let zeros = needed[1] || needed[2] ? try one(.fill(0, extents), [], in: &builder) : dy
+    return [
+      nil,
+      needed[1] ? try one(.choice, [node.inputs[0], dy, zeros], in: &builder) : nil,
+      needed[2] ? try one(.choice, [node.inputs[0], zeros, dy], in: &builder) : nil,
+    ]
+  }
+
   func summed(
     _ value: ValueID, to type: ValueType, _ kind: Reduction.Kind, in builder: inout GraphBuilder
   ) throws(KeelError) -> ValueID {

@@ -78,7 +78,7 @@ internal struct GradientRule {
     case .softmax: return [try one(.softmaxGradient, [dy, node.outputs[0]], in: &builder)]
     case .logSoftmax: return [try one(.logSoftmaxGradient, [dy, node.outputs[0]], in: &builder)]
     case .loss(let loss): return try self.loss(loss, dy, in: &builder)
-    case .fill: return []
+    case .fill, .constant: return []
     case .convolutionWeightGradient(let geometry):
       // dWeight = Σ dy·x is linear in both: its gradient takes the weight's place beside the other.
       return [
@@ -86,6 +86,7 @@ internal struct GradientRule {
           ? try one(.transposedConvolution(geometry, Epilogue()), [x[1], dy], in: &builder) : nil,
         needed[1] ? try one(.convolution(geometry, Epilogue()), [x[0], dy], in: &builder) : nil,
       ]
+    case .choice: return try choice(dy, in: &builder)
     case .arithmetic(let operation): return try arithmetic(operation, dy, in: &builder)
     case .elementwise(let function): return [try elementwise(function, dy, in: &builder)]
     case .reduction(let reduction): return [try self.reduction(reduction, dy, in: &builder)]

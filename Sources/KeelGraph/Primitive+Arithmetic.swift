@@ -34,6 +34,30 @@ extension OperandCheck {
     return try broadcast(0, 1)
   }
 
+  func constant(_ value: TensorValue) throws(KeelError) -> ValueType {
+    try count(0)
+    guard value.elementType != .float32 else {
+      throw fail("integers or truth values", found: "float32 \(value.shape)")
+    }
+    let type = ValueType(value.elementType, shape: value.shape)
+    try positive(type)
+    return type
+  }
+
+  func choice() throws(KeelError) -> ValueType {
+    try count(3)
+    try floats(1, "first choice")
+    try equal(2, inputs[1], "second choice")
+    guard inputs[0].elementType != .int64,
+      inputs[1].extents.broadcast(with: inputs[0].extents) == inputs[1].extents
+    else {
+      throw fail(
+        "condition of truth values or floats that is broadcast to \(inputs[1])",
+        found: "\(inputs[0])")
+    }
+    return inputs[1]
+  }
+
   private func broadcast(_ first: Int, _ second: Int) throws(KeelError) -> ValueType {
     try floats(first, "first operand")
     try floats(second, "second operand")

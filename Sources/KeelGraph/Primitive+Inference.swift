@@ -92,6 +92,8 @@ extension Primitive {
       try check.count(0)
       try check.positive(ValueType(extents))
       return [ValueType(extents)]
+    case .constant(let value): return [try check.constant(value)]
+    case .choice: return [try check.choice()]
     case .arithmetic: return [try check.arithmetic()]
     case .arithmeticGradient: return [try check.arithmeticGradient()]
     case .elementwise: return [try check.one()]

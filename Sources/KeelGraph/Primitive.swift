@@ -120,7 +120,13 @@ public enum Primitive: Hashable, Sendable {
   case lossGradient(Loss)
   /// () → a tensor of one value.
   case fill(Float, [Extent])
+  /// () → integers or truth values that never change; floats are fills or weights.
+  case constant(TensorValue)
 
+  /// (condition, a, b) → a where the condition holds, otherwise b. a and b have the result's shape; the condition,
+  /// truth values or numbers that hold unless they are 0, is broadcast to it. What is not taken does not matter,
+  /// be it NaN; it gets a gradient of 0.
+  case choice
   /// (a, b) → a ∘ b, broadcast as NumPy does: extents are aligned at the last axis, and an extent of 1, or
   /// one that is not there, takes that of the other operand, be it open or known.
   case arithmetic(Arithmetic)
@@ -198,6 +204,8 @@ extension Primitive {
     case .loss(let loss): "\(loss.name) loss"
     case .lossGradient(let loss): "\(loss.name) loss gradient"
     case .fill: "fill"
+    case .constant: "constant"
+    case .choice: "choice"
     case .arithmetic(let operation): operation.rawValue
     case .arithmeticGradient(let operand): "\(operand.rawValue) gradient"
     case .elementwise(let function): function.name

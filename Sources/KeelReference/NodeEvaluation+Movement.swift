@@ -42,6 +42,13 @@ extension NodeEvaluation {
   /// The result of an operation that moves elements. Integers go where their numbers go: Double would round
   /// those above 2⁵³.
   func moved(_ move: ([DoubleTensor]) -> DoubleTensor) -> ReferenceValue {
+    if case .bool = operands[0] {
+      let result = move(operands.map(\.asReal))
+      return .bool(
+        DenseArray(uninitialized: result.shape) { out in
+          for i in out.indices { out[i] = result[flat: i] != 0 }
+        })
+    }
     guard case .int64 = operands[0] else { return .real(move(operands.indices.map { real($0) })) }
     // Number 0 is what fills.
     var elements: [Int64] = [0]

@@ -87,6 +87,17 @@ internal struct NodeEvaluation {
     case .fill(let value, let extents):
       let shape = try ValueType(extents).shape(binding: symbols)
       return [.real(DoubleTensor(repeating: Double(value), shape: shape))]
+    case .constant(let value): return [ReferenceValue(value)]
+    case .choice:
+      let holds = BroadcastReference.expanded(
+        operands[0].asReal, to: operands[1].shape, divides: false)
+      let (a, b) = (real(1), real(2))
+      return [
+        .real(
+          DoubleTensor(uninitialized: a.shape) { y in
+            for i in y.indices { y[i] = holds[flat: i] != 0 ? a[flat: i] : b[flat: i] }
+          })
+      ]
     case .arithmetic, .arithmeticGradient, .elementwise, .reduction, .extremeGradient, .expand,
       .parametricReLU, .parametricReLUGradient, .dropout:
       return try arithmetic().map(ReferenceValue.real)
@@ -122,6 +133,7 @@ internal struct NodeEvaluation {
     switch operands[0] {
     case .real(let tensor): return .real(try tensor.reshaped(to: shape))
     case .int64(let tensor): return .int64(try tensor.reshaped(to: shape))
+    case .bool(let tensor): return .bool(try tensor.reshaped(to: shape))
     }
   }
 }

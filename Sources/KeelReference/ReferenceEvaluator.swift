@@ -83,19 +83,24 @@ public struct ReferenceEvaluator: Sendable {
 
 /// What a run of the reference gives back.
 public struct ReferenceResults: Sendable {
-  /// The graph's outputs by name; integers are given as whole numbers.
+  /// The graph's outputs by name; integers are given as whole numbers, truth values as 0 and 1.
   public let outputs: [String: DoubleTensor]
   /// The new values of weights, by the weight's name.
   public let updates: [String: DoubleTensor]
 }
 
 extension ReferenceValue {
-  fileprivate var asReal: DoubleTensor {
+  /// The numbers; truth values are 0 and 1.
+  internal var asReal: DoubleTensor {
     switch self {
     case .real(let tensor): tensor
     case .int64(let tensor):
       DoubleTensor(uninitialized: tensor.shape) { out in
         for i in out.indices { out[i] = Double(tensor[flat: i]) }
+      }
+    case .bool(let tensor):
+      DoubleTensor(uninitialized: tensor.shape) { out in
+        for i in out.indices { out[i] = tensor[flat: i] ? 1 : 0 }
       }
     }
   }

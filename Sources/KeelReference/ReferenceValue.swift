@@ -6,16 +6,15 @@ public enum ReferenceValue: Hashable, Sendable {
   case real(DoubleTensor)
   /// Integers, such as labels.
   case int64(IndexTensor)
+  /// Truth values, such as conditions.
+  case bool(DenseArray<Bool>)
 
-  /// Widens a Float tensor to Double and keeps integers.
-  /// - Throws: `KeelError` of kind `shape` for truth values, which no operation takes.
-  public init(_ value: TensorValue) throws(KeelError) {
+  /// Widens a Float tensor to Double and keeps integers and truth values.
+  public init(_ value: TensorValue) {
     switch value {
     case .float32(let tensor): self = .real(DoubleTensor(widening: tensor))
     case .int64(let tensor): self = .int64(tensor)
-    case .bool:
-      throw KeelError(
-        .shape, at: "reference value", expected: "float32 or int64 elements", found: "bool")
+    case .bool(let tensor): self = .bool(tensor)
     }
   }
 
@@ -24,6 +23,7 @@ public enum ReferenceValue: Hashable, Sendable {
     switch self {
     case .real(let tensor): tensor.shape
     case .int64(let tensor): tensor.shape
+    case .bool(let tensor): tensor.shape
     }
   }
 
@@ -32,6 +32,7 @@ public enum ReferenceValue: Hashable, Sendable {
     switch self {
     case .real: .float32
     case .int64: .int64
+    case .bool: .bool
     }
   }
 }

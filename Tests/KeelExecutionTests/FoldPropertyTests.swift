@@ -74,7 +74,7 @@ import Testing
     let (folded, report, weights) = try graph.foldedExactly(extent)
     let inputs = try graph.randomInputs(seed: seed, batch: 2)
     var values: [String: ReferenceValue] = [:]
-    for (name, value) in inputs { values[name] = try ReferenceValue(value) }
+    for (name, value) in inputs { values[name] = ReferenceValue(value) }
     let expected = try ReferenceEvaluator(graph).run(values).outputs
     let exact = try ReferenceEvaluator(folded).run(values, weights: weights).outputs
     let interpreted = try Interpreter(folded, parallelism: .serial).run(inputs).outputs

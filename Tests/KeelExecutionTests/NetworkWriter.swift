@@ -151,7 +151,7 @@ extension Graph {
   /// The Double evaluator's results.
   func reference(_ inputs: [String: TensorValue]) throws -> ReferenceResults {
     var values: [String: ReferenceValue] = [:]
-    for (name, value) in inputs { values[name] = try ReferenceValue(value) }
+    for (name, value) in inputs { values[name] = ReferenceValue(value) }
     return try ReferenceEvaluator(self).run(values)
   }
 }

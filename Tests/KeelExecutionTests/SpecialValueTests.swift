@@ -142,12 +142,47 @@ import Testing
         .lossGradient(Loss(.crossEntropy())), operands + [.float32(Tensor(repeating: 1, shape: []))]
       )
       #expect(gradient.elements.allSatisfy { $0.isFinite })
-      let values: [ReferenceValue] = try operands.map { try ReferenceValue($0) }
+      let values: [ReferenceValue] = operands.map { ReferenceValue($0) }
       let expected = try evaluate(
         .lossGradient(Loss(.crossEntropy())),
         values + [.real(DoubleTensor(repeating: 1, shape: []))])[0]
       expectClose(gradient, expected, bound: Tolerance.elementwise)
     }
+  }
+
+  @Test func whatIsNotChosenDoesNotMatter() throws {
+    let holds = try DenseArray<Bool>([true, false], shape: [2])
+    let (a, b) = (try Tensor([1, .nan], shape: [2]), try Tensor([.nan, 2], shape: [2]))
+    let numbers = try Tensor([.nan, 0], shape: [2])
+    for condition in [TensorValue.bool(holds), .float32(numbers)] {
+      #expect(try apply(.choice, [condition, .float32(a), .float32(b)]).elements == [1, 2])
+    }
+  }
+
+  @Test func wrongChoicesAndConstants() throws {
+    let x = ValueType([2, 3])
+    for wrong in [ValueType([2]), ValueType(.int64, [2, 3]), ValueType([1, 2, 3])] {
+      #expect(throws: KeelError.self) { try Primitive.choice.resultTypes([wrong, x, x], at: "") }
+    }
+    #expect(throws: KeelError.self) {
+      try Primitive.choice.resultTypes([x, x, ValueType([3])], at: "")
+    }
+    let floats = TensorValue.float32(Tensor(zeros: [2]))
+    #expect(throws: KeelError.self) { try Primitive.constant(floats).resultTypes([], at: "") }
+  }
+
+  @Test func constants() throws {
+    let integers = TensorValue.int64(try IndexTensor([1 << 60, -3], shape: [2]))
+    let truth = TensorValue.bool(try DenseArray<Bool>([true, false, true], shape: [3, 1]))
+    var builder = GraphBuilder()
+    builder.output("integers", try builder.append(.constant(integers), [])[0])
+    builder.output("truth", try builder.append(.constant(truth), [])[0])
+    let graph = try builder.finish()
+    let plan = try Plan(graph, inputShapes: [:])
+    for results in [try Interpreter(graph).run([:]).outputs, try plan([:])] {
+      #expect(results == ["integers": integers, "truth": truth])
+    }
+    #expect(try graph.reference([:]).outputs["truth"]!.elements == [1, 0, 1])
   }
 
   @Test func nanInALogitStaysInItsRow() throws {

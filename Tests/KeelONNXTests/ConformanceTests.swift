@@ -119,7 +119,7 @@ import KeelONNX
       if graph.nodes.allSatisfy({ ExportCase.hasForm($0.primitive) }) {
         written = try Interpreter(ONNXModel(graph).graph()).run(values).outputs
       }
-      let exact = try ReferenceEvaluator(graph).run(values.mapValues { try ReferenceValue($0) })
+      let exact = try ReferenceEvaluator(graph).run(values.mapValues { ReferenceValue($0) })
         .outputs
       for (info, output) in zip(proto.graph.output, outputs) {
         let expected = try DoubleTensor(
@@ -145,15 +145,8 @@ import KeelONNX
   }
 
   static func value(_ proto: ONNXTensorProto) throws -> TensorValue {
-    let tensor = try HostTensor(
-      decoding: proto, outside: ExternalData(folder: nil), at: "input")
-    switch tensor.elements {
-    case .floats(let floats): return .float32(floats)
-    case .integers:
-      let list = try tensor.integers(at: "input").map { Int64($0) }
-      return .int64(try IndexTensor(list, shape: Shape(tensor.extents)))
-    case .booleans(let list): return .bool(try DenseArray(list, shape: Shape(tensor.extents)))
-    }
+    try HostTensor(decoding: proto, outside: ExternalData(folder: nil), at: "input")
+      .value(at: "input")
   }
 
   static func doubles(_ value: TensorValue) throws -> DoubleTensor {

@@ -141,7 +141,8 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
     + PrimitiveCase.normalizations + PrimitiveCase.momentTables + PrimitiveCase.mixtures
     + PrimitiveCase.blockMaps + PrimitiveCase.poolings + PrimitiveCase.activations
     + PrimitiveCase.movements + PrimitiveCase.selections + PrimitiveCase.arithmetic
-    + PrimitiveCase.functions + PrimitiveCase.reductions + PrimitiveCase.learnedActivations
+    + PrimitiveCase.functions + PrimitiveCase.reductions + PrimitiveCase.choices
+    + PrimitiveCase.learnedActivations
     + PrimitiveCase.softmaxes([3, 5]) + PrimitiveCase.softmaxes([2, 3, 4, 5])
     + PrimitiveCase.others + PrimitiveCase.losses + PrimitiveCase.dropouts
 
@@ -161,7 +162,13 @@ struct ExportCase: CustomTestStringConvertible, Sendable {
     case .normalization(let normalization): return isPlain(normalization.partition)
     case .moments(let partition, let isWeighted): return isPlain(partition) && !isWeighted
     case .blockMap(let map): return map.blocks.rows == .all
-    case .comoments, .loss, .dropout: return false
+    case .loss(let loss):
+      switch loss.kind {
+      case .negativeLogLikelihood, .crossEntropy(smoothing: 0, _):
+        return loss.reduction != .batchMean
+      default: return false
+      }
+    case .comoments, .dropout: return false
     default: return !primitive.name.hasSuffix("gradient")
     }
   }

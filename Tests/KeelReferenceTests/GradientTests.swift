@@ -67,6 +67,9 @@ import Testing
   @Test(arguments: PrimitiveCase.functions)
   func function(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 18) }
 
+  @Test(arguments: PrimitiveCase.choices.filter { $0.operands[1].shape.elementCount < 1000 })
+  func choice(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 30) }
+
   @Test(arguments: PrimitiveCase.reductions)
   func reduction(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 19) }
 

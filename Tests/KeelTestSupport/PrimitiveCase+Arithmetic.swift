@@ -26,6 +26,23 @@ extension PrimitiveCase {
     return pairs.map { arithmetic(operation, $0.0, $0.1) }
   }
 
+  /// A choice by truth values or numbers on every kind of broadcasting, and past the length of a task.
+  public static let choices: [PrimitiveCase] = [Operand.Filling.truth, .binary].flatMap { filling in
+    let shapes: [(condition: Shape, Shape)] = [
+      ([3, 4], [3, 4]), ([4], [2, 3, 4]), ([], [5]), ([2, 1, 1, 4], [2, 3, 2, 4]),
+      ([3, 1], [3, 4]),
+      ([1, 3, 1, 2], [2, 3, 2, 2]), ([2, 1], [2, 40_000]), ([40_000], [2, 40_000]),
+    ]
+    return shapes.map { condition, shape in
+      PrimitiveCase(
+        "choice by \(filling) \(condition) of \(shape)", .choice,
+        [
+          Operand("condition", condition, filling, isDifferentiable: false), Operand("a", shape),
+          Operand("b", shape),
+        ])
+    }
+  }
+
   /// A function where it is smooth.
   public static func function(_ function: ElementwiseFunction, _ shape: Shape) -> PrimitiveCase {
     let filling: Operand.Filling =

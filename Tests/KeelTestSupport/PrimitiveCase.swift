@@ -28,6 +28,8 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
       case signs
       /// 0 or 1.
       case binary
+      /// True or false.
+      case truth
       /// One integer.
       case seed
       /// Moments of cells: counts from 2 on, means with a rest, positive squared deviations.
@@ -91,6 +93,8 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
       case .probabilities: .float32(source.probabilities(operand.shape))
       case .signs: .float32(source.choice(operand.shape, of: [-1, 1]))
       case .binary: .float32(source.choice(operand.shape, of: [0, 1]))
+      case .truth:
+        .bool(source.truth(operand.shape))
       case .moments: .float32(source.moments(operand.shape))
       case .seed: .int64(IndexTensor(repeating: Int64(seed &* 0x1234_5678_9ABC), shape: []))
       }
@@ -116,19 +120,17 @@ public struct PrimitiveCase: Sendable, CustomTestStringConvertible {
   }
 
   /// The values of the graph's inputs: the labels.
-  public func inputs(seed: UInt64) throws(KeelError) -> [String: ReferenceValue] {
+  public func inputs(seed: UInt64) -> [String: ReferenceValue] {
     var result: [String: ReferenceValue] = [:]
     for (operand, value) in zip(operands, values(seed: seed)) {
-      if case .int64 = value { result[operand.name] = try ReferenceValue(value) }
+      if value.elementType != .float32 { result[operand.name] = ReferenceValue(value) }
     }
     return result
   }
 
   /// The reference's results for these operands.
   public func referenceResults(seed: UInt64) throws(KeelError) -> [DoubleTensor] {
-    var operands: [ReferenceValue] = []
-    for value in values(seed: seed) { operands.append(try ReferenceValue(value)) }
-    return try evaluate(primitive, operands)
+    try evaluate(primitive, values(seed: seed).map { ReferenceValue($0) })
   }
 }
 

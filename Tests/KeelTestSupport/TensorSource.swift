@@ -54,6 +54,13 @@ public struct TensorSource {
     }
   }
 
+  /// Truth values.
+  public mutating func truth(_ shape: Shape) -> DenseArray<Bool> {
+    DenseArray(uninitialized: shape) { out in
+      for i in out.indices { out[i] = random.below(2) == 1 }
+    }
+  }
+
   /// Moments of cells in the layout of `MomentsLayout`.
   public mutating func moments(_ shape: Shape) -> Tensor {
     let cells = shape.elementCount / MomentsLayout.rows

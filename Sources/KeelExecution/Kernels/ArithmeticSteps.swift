@@ -13,6 +13,21 @@ internal struct ArithmeticStep: PreparedKernel {
   }
 }
 
+/// a or b.
+internal struct ChoiceStep: PreparedKernel {
+  let kernel: ChoiceKernel
+  /// Whether the condition is of truth values, otherwise of numbers.
+  let takesTruth: Bool
+  func run(_ operands: Operands, _ parallelism: Parallelism) {
+    let (a, b, y) = (operands.floats(1), operands.floats(2), operands.result(0))
+    if takesTruth {
+      kernel.run(operands.truth(0), a, b, into: y, parallelism: parallelism)
+    } else {
+      kernel.run(operands.floats(0), a, b, into: y, parallelism: parallelism)
+    }
+  }
+}
+
 /// What of dy goes to an operand of a ∘ b.
 internal struct ArithmeticGradientStep: PreparedKernel {
   let operand: ArithmeticGradient

@@ -42,3 +42,23 @@ internal struct FillStep: PreparedKernel {
     operands.result(0).update(repeating: value, count: count)
   }
 }
+
+/// Integers or truth values.
+internal struct ConstantStep: PreparedKernel {
+  let value: TensorValue
+  func run(_ operands: Operands, _ parallelism: Parallelism) {
+    switch value {
+    case .float32(let tensor): copy(tensor, to: operands.result(0))
+    case .int64(let tensor): copy(tensor, to: operands.integerResult(0))
+    case .bool(let tensor): copy(tensor, to: operands.truthResult(0))
+    }
+  }
+
+  private func copy<Element>(
+    _ tensor: DenseArray<Element>, to result: UnsafeMutablePointer<Element>
+  ) {
+    tensor.withSpan { span in
+      for i in span.indices { result[i] = span[i] }
+    }
+  }
+}

@@ -49,6 +49,11 @@ package struct Operands: @unchecked Sendable {
     UnsafePointer(inputs[index].assumingMemoryBound(to: Int64.self))
   }
 
+  /// An operand of truth values.
+  package func truth(_ index: Int) -> UnsafePointer<Bool> {
+    UnsafePointer(inputs[index].assumingMemoryBound(to: Bool.self))
+  }
+
   /// A Float result.
   package func result(_ index: Int) -> UnsafeMutablePointer<Float> {
     outputs[index].assumingMemoryBound(to: Float.self)
@@ -57,6 +62,11 @@ package struct Operands: @unchecked Sendable {
   /// An integer result.
   package func integerResult(_ index: Int) -> UnsafeMutablePointer<Int64> {
     outputs[index].assumingMemoryBound(to: Int64.self)
+  }
+
+  /// A result of truth values.
+  package func truthResult(_ index: Int) -> UnsafeMutablePointer<Bool> {
+    outputs[index].assumingMemoryBound(to: Bool.self)
   }
 
   /// A Float result that a primitive may not have.
@@ -73,6 +83,8 @@ package struct KernelRequest {
   package let outputs: [Shape]
   /// The element type of its first result, which what moves elements has in common with its operands.
   package let elementType: ElementType
+  /// The element type of its first operand.
+  package let operandType: ElementType
   /// Operands that never change, by position: weights of a plan for inference.
   package let constants: [Int: Tensor]
   /// The threads that runs will use.
@@ -80,12 +92,13 @@ package struct KernelRequest {
 
   package init(
     node: Node, inputs: [Shape], outputs: [Shape], elementType: ElementType = .float32,
-    constants: [Int: Tensor] = [:], parallelism: Parallelism
+    operandType: ElementType = .float32, constants: [Int: Tensor] = [:], parallelism: Parallelism
   ) {
     self.node = node
     self.inputs = inputs
     self.outputs = outputs
     self.elementType = elementType
+    self.operandType = operandType
     self.constants = constants
     self.parallelism = parallelism
   }
@@ -173,6 +186,11 @@ package struct KernelRequest {
     case .loss(let loss): return LossStep(self, loss)
     case .lossGradient(let loss): return LossGradientStep(self, loss)
     case .fill(let value, _): return FillStep(value: value, count: outputs[0].elementCount)
+    case .constant(let value): return ConstantStep(value: value)
+    case .choice:
+      return ChoiceStep(
+        kernel: ChoiceKernel(condition: inputs[0], inputs[1]),
+        takesTruth: operandType == .bool)
     case .arithmetic(let operation):
       return ArithmeticStep(operation: operation, kernel: BroadcastKernel(inputs[0], inputs[1]))
     case .arithmeticGradient(let operand):

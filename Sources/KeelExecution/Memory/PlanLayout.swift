@@ -72,7 +72,9 @@ internal struct PlanLayout {
       let kernel = try KernelRequest(
         node: node, inputs: node.inputs.map { shapes[$0.index] },
         outputs: node.outputs.map { shapes[$0.index] },
-        elementType: graph.type(of: node.outputs[0]).elementType, constants: constants,
+        elementType: graph.type(of: node.outputs[0]).elementType,
+        operandType: node.inputs.first.map { graph.type(of: $0).elementType } ?? .float32,
+        constants: constants,
         parallelism: options.parallelism
       ).prepare()
       scratchByteCount = max(scratchByteCount, kernel.scratchCount * MemoryLayout<Float>.size)

@@ -71,6 +71,7 @@ internal struct StorageAssignment {
       [0]
     // An operand that is broadcast has fewer elements than the result, and is left alone.
     case .arithmetic, .softmaxGradient, .logSoftmaxGradient: [0, 1]
+    case .choice: [1, 2]
     case .elementwise, .arithmeticGradient, .parametricReLU, .parametricReLUGradient, .dropout: [0]
     default: []
     }

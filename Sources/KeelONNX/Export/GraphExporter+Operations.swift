@@ -18,16 +18,17 @@ extension GraphExporter {
     case .maxPoolingWithIndices(let geometry):
       refusal(of: geometry, indices: isTaken(node.outputs[1]))
     case .pooling(let geometry): refusal(of: geometry, indices: false)
+    case .loss(let loss): refusal(of: loss, rank: graph.type(of: node.inputs[0]).rank)
     case .expand(let extents, true): refusal(ofDividing: node, extents)
     case .transposedConvolution, .linear, .mixedMoments, .activation, .concatenation,
       .transpose, .reshape, .detachment, .selection, .softmax, .logSoftmax, .fill, .arithmetic,
-      .elementwise, .reduction, .expand, .parametricReLU:
+      .elementwise, .reduction, .expand, .parametricReLU, .constant, .choice:
       nil
     case .convolutionWeightGradient, .linearInputGradient, .linearWeightGradient,
       .normalizationGradient, .momentsGradient, .mixedMomentsGradient, .runningStatistics,
       .comoments, .comomentsGradient, .whitening, .whiteningGradient, .blockMapGradient,
       .runningComoments, .movingAverage, .activationGradient, .poolingGradient,
-      .movementGradient, .selectionGradient, .softmaxGradient, .logSoftmaxGradient, .loss,
+      .movementGradient, .selectionGradient, .softmaxGradient, .logSoftmaxGradient,
       .lossGradient, .arithmeticGradient, .extremeGradient, .parametricReLUGradient, .dropout:
       ""
     }
@@ -91,9 +92,35 @@ extension GraphExporter {
       return WrittenValue(
         emit("Gather", names, [.int("axis", 0)])[0], order: AxisOrder.plain(type.rank), type)
     case (.fill(let value, let extents), _): return filled(value, extents)
+    case (.constant(let value), _): return constant(value)
+    case (.loss(let loss), let x?): return self.loss(node, loss, x)
+    case (.choice, let condition?): return choice(node, condition)
     case (.expand(let extents, let divides), let x?): return expanded(x, extents, divides)
     default: preconditionFailure("\(node.primitive.name) was not refused")
     }
+  }
+
+  private func constant(_ value: TensorValue) -> WrittenValue {
+    let tensor: ONNXTensorProto
+    switch value {
+    case .float32(let floats): tensor = ONNXTensorProto(floats)
+    case .int64(let integers):
+      tensor = ONNXTensorProto(integers.elements.map { Int($0) }, integers.shape.extents)
+    case .bool(let truth): tensor = ONNXTensorProto(truth.elements, truth.shape.extents)
+    }
+    return WrittenValue(
+      constantNode(tensor), order: AxisOrder.plain(value.shape.rank),
+      ValueType(value.elementType, shape: value.shape))
+  }
+
+  private func choice(_ node: Node, _ condition: WrittenValue) -> WrittenValue {
+    let (a, b) = (operand(node, 1), operand(node, 2))
+    var holds = aligned(condition, with: a)
+    if condition.type.elementType != .bool {
+      holds = emit("Cast", [holds], [.int("to", Int(ONNXElementType.bool.rawValue))])[0]
+    }
+    return WrittenValue(
+      emit("Where", [holds, name(a), name(b, in: a.order)])[0], order: a.order, a.type)
   }
 
   /// The same elements under another order on paper.

@@ -62,6 +62,7 @@ struct InterfaceImages {
     case .blockMap, .activation, .elementwise, .movement, .softmax, .logSoftmax, .detachment,
       .parametricReLU:
       return [result, node.inputs[0]]
+    case .choice: return [result] + node.inputs.dropFirst()
     case .arithmetic, .concatenation, .expand: return [result] + like(node.inputs)
     case .reduction(let reduction):
       return reduction.keepsAxes ? [result, node.inputs[0]] : [result]

@@ -44,7 +44,7 @@ extension ONNXModel {
   /// selections by the coordinates that Keel computes.
   ///
   /// - Parameters:
-  ///   - graph: a graph for inference: without updates, gradients, losses and dropout.
+  ///   - graph: a graph for inference: without updates, gradients, dropout, and losses but those of classes.
   ///   - name: the model's name.
   /// - Throws: `KeelError` of kind `graph` that lists all operations which have no form in ONNX, each with its
   ///   path; also for a graph with updates and for an output that is called like an input.

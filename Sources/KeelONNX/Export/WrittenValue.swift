@@ -93,6 +93,14 @@ extension ONNXTensorProto {
     rawData = tensor.withSpan { span in span.withUnsafeBytes { Data($0) } }
   }
 
+  /// A tensor of truth values.
+  init(_ truth: [Bool], _ extents: [Int]) {
+    self.init()
+    dims = extents.map { Int64($0) }
+    dataType = ONNXElementType.bool.rawValue
+    rawData = Data(truth.map { $0 ? 1 : 0 })
+  }
+
   /// A tensor of integers.
   init(_ integers: [Int], _ extents: [Int]) {
     self.init()

@@ -155,9 +155,15 @@ extension GraphImporter {
     {
       throw node.unsupported("dropout in inference", found: "training_mode")
     }
-    guard !node.hasOutput(1) else {
-      throw node.unsupported("one result", found: "the mask, \(node.proto.output[1])")
+    let x = try node.input(0)
+    guard node.hasOutput(1) else { return [x] }
+    // Nothing is left out.
+    let known = extents(x).compactMap(\.fixedValue)
+    guard known.count == extents(x).count else {
+      throw node.unsupported("known extents for the mask", found: "\(extents(x))")
     }
-    return [try node.input(0)]
+    let count = try HostTensor.checkedCount(known, at: node.place)
+    let mask = HostTensor(booleans: [Bool](repeating: true, count: count), known)
+    return [x, .constant(mask, name: nil)]
   }
 }

@@ -93,10 +93,43 @@ extension GraphImporter {
     return [.constant(HostTensor(booleans: result, tensor.extents), name: nil)]
   }
 
-  /// Elements of the second operand where the first, a constant, is true, otherwise of the third.
+  /// Elements of the second operand where the first is true, otherwise of the third.
   func choice(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
-    let condition = try node.constant(0, "a condition")
-    let (a, b) = (try node.constant(1, "an operand"), try node.constant(2, "an operand"))
+    let operands = (try node.input(0), try node.input(1), try node.input(2))
+    if case (.constant(let condition, _), .constant(let a, _), .constant(let b, _)) = operands {
+      return [try chosen(condition, a, b, node)]
+    }
+    let (condition, a, b) = operands
+    guard
+      let extents = extents(a).broadcast(with: extents(b))?.broadcast(with: extents(condition))
+    else {
+      throw node.unsupported(
+        "operands that broadcast", found: "\(extents(condition)), \(extents(a)), \(extents(b))")
+    }
+    // Truth values are not transposed: the others take their order.
+    var order = AxisOrder.plain(extents.count)
+    for case .graph(let value) in [condition, a, b] where value.order.count == extents.count {
+      order = value.order
+      break
+    }
+    let target = order.map { extents[$0] }
+    func whole(_ value: ImportedValue) throws(KeelError) -> ValueID {
+      let id = try aligned(value, with: order, node.label)
+      return type(id).extents == target ? id : try append(.expand(target), [id], node.label)
+    }
+    var holds = condition
+    if case .constant(let tensor, _) = condition {
+      holds = .constant(try tensor.converted(to: .float32, at: node.place), name: nil)
+    }
+    let choice = [
+      try aligned(holds, with: order, node.label), try whole(a), try whole(b),
+    ]
+    return [.graph(OrderedValue(try append(.choice, choice, node.label), order: order))]
+  }
+
+  private func chosen(
+    _ condition: HostTensor, _ a: HostTensor, _ b: HostTensor, _ node: ONNXNode
+  ) throws(KeelError) -> ImportedValue {
     guard a.elementType == b.elementType else {
       throw node.unsupported("operands of one type", found: "\(a.elementType), \(b.elementType)")
     }
@@ -109,7 +142,7 @@ extension GraphImporter {
     let positions = zip(which, place).map { w, p in
       flags[w] != 0 ? left[p] : a.count + right[p]
     }
-    return [.constant(joined.selecting(positions, extents), name: nil)]
+    return .constant(joined.selecting(positions, extents), name: nil)
   }
 
   /// Another element type: of constants; of values only what they are already.

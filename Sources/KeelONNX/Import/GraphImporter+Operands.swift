@@ -16,6 +16,10 @@ extension GraphImporter {
       throw KeelError(.graph, at: place, expected: "a tensor", found: "a sequence")
     case .constant(let tensor, _):
       let order = AxisOrder.plain(tensor.rank)
+      if tensor.elementType != .float32 {
+        let value = try tensor.value(at: place)
+        return OrderedValue(try append(.constant(value), [], place), order: order)
+      }
       let id = try constant(value, order, role, at: place)
       return OrderedValue(id, order: order)
     }

@@ -69,9 +69,14 @@ extension GraphImporter {
     let x = try ordered(value, at: node.label)
     let extent = try known(node, x, axis: axis)
     if start == 0, step == 1, count == extent { return value }
-    guard step > 0, count > 0 else {
-      throw node.unsupported(
-        "a step above 0 and at least one element", found: "step \(step), \(count) elements")
+    guard count > 0 else { throw node.unsupported("at least one element", found: "none") }
+    if step < 0 {
+      // From the last to the first: elements one by one.
+      let positions = (0..<count).map { start + $0 * step }
+      guard let taken = try runs(of: positions, value, axis: axis, node) else {
+        throw node.unsupported("at most 64 elements from behind", found: "\(count)")
+      }
+      return .graph(taken)
     }
     var axes = [AxisMovement](repeating: .whole, count: x.order.count)
     axes[x.position(ofAxis: axis)] = .slice(start: start, count: count, step: step)

@@ -64,6 +64,7 @@ extension GraphImporter {
   /// A product of constants, such as the extents of a shape.
   func product(_ node: ONNXNode) throws(KeelError) -> [ImportedValue] {
     let keeps = try node.flag("keepdims", true)
+    if case .graph(let x) = try node.input(0) { return [try product(of: x, keeps: keeps, node)] }
     let tensor = try node.constant(0, "an operand")
     let axes = try axes(node, rank: tensor.rank)
     guard axes.count == tensor.rank, case .integers = tensor.elements else {
@@ -76,5 +77,31 @@ extension GraphImporter {
     guard let result else { throw node.unsupported("integers", found: "others") }
     let extents = keeps ? [Int](repeating: 1, count: tensor.rank) : []
     return [.constant(result.reshaped(extents), name: nil)]
+  }
+
+  /// The slices of each axis, one times the other.
+  private func product(of value: OrderedValue, keeps: Bool, _ node: ONNXNode) throws(KeelError)
+    -> ImportedValue
+  {
+    var x = value
+    let axes = try axes(node, rank: x.order.count)
+    for axis in axes {
+      let extent = try known(node, x, axis: axis)
+      guard extent <= 64 else {
+        throw node.unsupported("at most 64 factors", found: "\(extent)")
+      }
+      var result: ImportedValue?
+      for position in 0..<extent {
+        let part = try sliced(.graph(x), axis: axis, start: position, count: 1, step: 1, node)
+        result =
+          try result.map { (all) throws(KeelError) in
+            try combined(.multiply, all, part, node)
+          } ?? part
+      }
+      x = try ordered(result!, at: node.label)
+    }
+    if keeps { return .graph(x) }
+    let rest = extents(x).enumerated().filter { !axes.contains($0.offset) }.map(\.element)
+    return .graph(try reshaped(x, to: rest, node.label))
   }
 }

@@ -221,6 +221,18 @@ extension HostTensor {
     return result
   }
 
+  /// The tensor as a value.
+  /// - Throws: `KeelError` of kind `graph` where an integer is an open extent.
+  package func value(at place: String) throws(KeelError) -> TensorValue {
+    switch elements {
+    case .floats(let tensor): .float32(tensor)
+    case .integers:
+      .int64(
+        try IndexTensor(try integers(at: place).map { Int64($0) }, shape: Shape(extents)))
+    case .booleans(let list): .bool(try DenseArray(list, shape: Shape(extents)))
+    }
+  }
+
   /// The one element as a Float.
   /// - Throws: `KeelError` of kind `graph` for more or fewer, and an open extent.
   package func number(at place: String) throws(KeelError) -> Float {
