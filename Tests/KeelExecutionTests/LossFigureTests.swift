@@ -87,6 +87,7 @@ struct LossFigure: Decodable, Sendable, CustomTestStringConvertible {
       switch $0 {
       case .real(let tensor): .float32(Tensor(rounding: tensor))
       case .int64(let tensor): .int64(tensor)
+      case .bool(let tensor): .bool(tensor)
       }
     }
     let operands = Array(values.dropLast())

@@ -89,7 +89,9 @@ import KeelONNX
           model, own.map(\.name), inputs, outputs, constants: Set(own.dropFirst().map(\.name)))
       }
     } catch let error as KeelError {
-      return .notApplicable("expected \(error.expected), found \(error.found)")
+      // Without the place of the file on this machine.
+      let found = error.found.replacing("\(folder.path)/model.onnx, ", with: "")
+      return .notApplicable("expected \(error.expected), found \(found)")
     } catch {
       return .notApplicable("\(error)")
     }

@@ -97,14 +97,14 @@ import Testing
     let trace = Trace(model: model, mode: .training)
     let y = model(trace.input("x", ValueType([.batch, 4])))
     let labels = trace.input("labels", ValueType(.int64, [.batch]))
-    trace.output("loss", y.loss(Loss(.crossEntropy()), labels))
+    trace.output("loss", y.loss(Loss(.focal()), labels))
     let graph = try trace.finish()
     let error = #expect(throws: KeelError.self) { try ONNXModel(graph, name: "trains") }
     #expect(error?.kind == .graph && error?.place == "trains")
     let lines = error?.found.split(separator: "\n").map(String.init) ?? []
     #expect(lines.first == "2 that have none:", "\(lines)")
     #expect(lines.dropFirst().contains { $0.hasSuffix(": dropout") })
-    #expect(lines.dropFirst().contains { $0.hasSuffix(": cross-entropy loss") }, "\(lines)")
+    #expect(lines.dropFirst().contains { $0.hasSuffix(": focal loss") }, "\(lines)")
   }
 
   @Test func updatesAreRefused() throws {

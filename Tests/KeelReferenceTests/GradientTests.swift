@@ -1,3 +1,4 @@
+import KeelTensor
 import KeelTestSupport
 import Testing
 
@@ -67,7 +68,10 @@ import Testing
   @Test(arguments: PrimitiveCase.functions)
   func function(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 18) }
 
-  @Test(arguments: PrimitiveCase.choices.filter { $0.operands[1].shape.elementCount < 1000 })
+  @Test(
+    arguments: PrimitiveCase.choices.filter {
+      (4..<1000).contains($0.operands[0].shape.elementCount)
+    })
   func choice(_ test: PrimitiveCase) throws { try expectGradients(of: test, seed: 30) }
 
   @Test(arguments: PrimitiveCase.reductions)
