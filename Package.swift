@@ -51,10 +51,15 @@ let package = Package(
       name: "KeelKernels", dependencies: ["KeelTensor", "KeelLinearAlgebra", "CKeelLoops"],
       swiftSettings: settings),
     .target(
-      name: "KeelExecution", dependencies: ["KeelGraph", "KeelKernels"], swiftSettings: settings),
-    .target(name: "KeelLayers", dependencies: ["KeelGraph"], swiftSettings: settings),
-    .target(
       name: "KeelFormats", dependencies: ["KeelTensor", "KeelZlib"], swiftSettings: settings),
+    .target(
+      name: "KeelExecution",
+      dependencies: [
+        "KeelGraph", "KeelLinearAlgebra", "KeelKernels", "KeelFormats",
+        .product(name: "Logging", package: "swift-log"),
+      ],
+      swiftSettings: settings),
+    .target(name: "KeelLayers", dependencies: ["KeelGraph"], swiftSettings: settings),
     .target(
       name: "KeelImages", dependencies: ["KeelFormats", "KeelPNG"], swiftSettings: settings),
     .target(

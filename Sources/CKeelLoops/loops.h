@@ -128,6 +128,7 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 #include "pooling.h"
 #include "products.h"
 #include "packing.h"
+#include "winograd.h"
 #include "depthwise.h"
 #include "depthwiseWeight.h"
 #include "whitening.h"
@@ -174,6 +175,10 @@ const KeelLoops KEEL_TABLE = {
     .streamedProduct = streamedProduct,
     .windowDots = windowDots,
     .windowGradient = windowGradient,
+    .winogradInput = winogradInput,
+    .winogradProduct = winogradProduct,
+    .winogradOutput = winogradOutput,
+    .weighTaps = weighTaps,
     .packPanel = packPanel,
     .copyRows = copyRows,
     .depthwise = depthwise,

@@ -16,11 +16,26 @@ public struct PlanOptions: Sendable {
   public var parallelism: Parallelism
   /// What becomes of the weights.
   public var weights: Weights
+  /// Whether convolutions sum the products themselves: then results are those of an interpreter, bit by bit. Where
+  /// not, constant weights may be multiplied by Winograd's filtering, which is faster and rounds more: see
+  /// `ConvolutionAlgorithm`.
+  public var exact: Bool
+  /// How algorithms are chosen.
+  public var choice: AlgorithmChoice
+  /// The most bytes that a plan's packed weights and one workspace may take together; nil for the memory of the
+  /// machine, or of the process's cgroup.
+  public var memoryLimit: Int?
 
   /// Makes options; nil threads are `ThreadCount.automatic`.
-  public init(threads: Int? = nil, weights: Weights = .constant) {
+  public init(
+    threads: Int? = nil, weights: Weights = .constant, exact: Bool = false,
+    choice: AlgorithmChoice = .estimated, memoryLimit: Int? = nil
+  ) {
     parallelism = Parallelism(threads: threads)
     self.weights = weights
+    self.exact = exact
+    self.choice = choice
+    self.memoryLimit = memoryLimit
   }
 }
 
@@ -31,8 +46,10 @@ public struct PlanOptions: Sendable {
 /// and its results are bitwise the same for any number of threads.
 public struct Plan: Sendable {
   internal struct Step: Sendable {
+    /// The node's place among the graph's.
+    let position: Int
     let node: Node
-    let kernel: any PreparedKernel
+    var kernel: any PreparedKernel
     let inputs: [Place]
     let outputs: [Place]
   }
@@ -80,14 +97,30 @@ public struct Plan: Sendable {
   /// - Parameters:
   ///   - graph: what to run; fold it first where batch norms are to vanish.
   ///   - inputShapes: the shape of every input, which gives open extents their values.
-  /// - Throws: `KeelError` for shapes that do not fit, an empty batch, one value per channel in training.
+  /// - Throws: `KeelError` for shapes that do not fit, an empty batch, one value per channel in training; of kind
+  ///   `memory` for a plan beyond its limit, before it takes that memory; of kind `file` where measured choices
+  ///   cannot be kept.
   public init(
     _ graph: Graph, inputShapes: [String: Shape], options: PlanOptions = PlanOptions()
+  ) throws(KeelError) {
+    try self.init(graph, inputShapes, options, sharing: nil)
+  }
+
+  /// A plan of the same graph for other shapes, such as another batch, with the same packed weights: these are in
+  /// memory once. Algorithms stay those of this plan; make the first plan for the shapes that matter most.
+  /// - Throws: as the initializer.
+  public func replanned(inputShapes: [String: Shape]) throws(KeelError) -> Plan {
+    try Plan(graph, inputShapes, options, sharing: self)
+  }
+
+  private init(
+    _ graph: Graph, _ inputShapes: [String: Shape], _ options: PlanOptions, sharing: Plan?
   ) throws(KeelError) {
     var editor = GraphEditor(graph)
     if options.weights == .constant { editor.updates = [] } else { editor.keepChangingWeights() }
     let graph = try editor.finish()
-    var layout = try PlanLayout(graph, inputShapes: inputShapes, options: options)
+    var layout = try PlanLayout(
+      graph, inputShapes: inputShapes, options: options, sharing: sharing)
     self.graph = graph
     self.options = options
     steps = try layout.makeSteps()
@@ -105,12 +138,28 @@ public struct Plan: Sendable {
   /// Memory for one run at a time. A training plan's workspace starts with the graph's weights.
   public func makeWorkspace() -> Workspace { Workspace(self) }
 
+  /// The bytes of packed weights, those that are shared with other plans among them.
+  public var weightByteCount: Int {
+    steps.reduce(0) { $0 + $1.kernel.packedCount * MemoryLayout<Float>.size }
+  }
+
+  /// The bytes of packed weights that this plan and another have in common.
+  package func sharedWeightBytes(with other: Plan) -> Int {
+    let theirs = Set(other.steps.compactMap { $0.kernel.packed?.unsafeBase })
+    return steps.compactMap(\.kernel.packed).filter { theirs.contains($0.unsafeBase) }
+      .reduce(0) { $0 + $1.count * MemoryLayout<Float>.size }
+  }
+
   /// Runs the graph on a workspace's inputs.
-  /// - Throws: `KeelError` of kind `graph` where dropout has got no seed yet; of kind `value` for operands
+  /// - Parameter isCancelled: asked before each operation; a run that is cancelled makes no update, leaves its outputs
+  ///   undefined, and its workspace is good for the next.
+  /// - Throws: `KeelError` of kind `cancelled`; of kind `graph` where dropout has got no seed yet; of kind `value` for operands
   ///   that an operation cannot take, such as a label out of range; the workspace's outputs are then
   ///   undefined, and no update is made.
   /// - Precondition: the workspace is this plan's.
-  public func run(_ workspace: Workspace) throws(KeelError) {
+  public func run(
+    _ workspace: Workspace, isCancelled: (() -> Bool)? = nil
+  ) throws(KeelError) {
     precondition(
       workspace.plan.identity === identity,
       "workspace: expected one that this plan made, found another plan's")
@@ -118,7 +167,13 @@ public struct Plan: Sendable {
       throw KeelError(
         .graph, at: "input \(name)", expected: "a seed, which dropout draws from", found: "none")
     }
-    for index in steps.indices { try runStep(index, workspace) }
+    for index in steps.indices {
+      if let isCancelled, isCancelled() {
+        throw KeelError(
+          .cancelled, at: stepName(index), expected: "a run to its end", found: "a request to stop")
+      }
+      try runStep(index, workspace)
+    }
     workspace.applyUpdates()
   }
 
@@ -132,8 +187,28 @@ public struct Plan: Sendable {
     "\(steps[index].node.primitive.name) \(steps[index].node.label)"
   }
 
+  /// How a step computes, where there are several ways.
+  package func stepAlgorithm(_ index: Int) -> String? { steps[index].kernel.algorithm }
+
   /// The number of steps.
   public var stepCount: Int { steps.count }
+
+  /// Runs a graph of one Float input and one Float output, from and into the caller's memory. Allocates nothing.
+  /// - Parameters:
+  ///   - x: the input's elements.
+  ///   - y: becomes the output's.
+  /// - Throws: as `run`, and `KeelError` for a graph with other inputs or outputs, or spans of another count.
+  public func run(
+    _ x: Span<Float>, into y: inout MutableSpan<Float>, workspace: Workspace,
+    isCancelled: (() -> Bool)? = nil
+  ) throws(KeelError) {
+    try workspace.setOnlyInput(x)
+    try run(workspace, isCancelled: isCancelled)
+    try workspace.copyOnlyOutput(into: &y)
+  }
+
+  /// The step of a node, where it is one.
+  internal func step(at position: Int) -> Step? { steps.first { $0.position == position } }
 
   /// Runs the graph once, with a workspace made for the call; keep a workspace where that matters.
   /// - Throws: as `run`, and `KeelError` for inputs that are missing or do not fit.

@@ -57,6 +57,38 @@ public final class Workspace {
     try withFloats(try find(name, plan.inputs, "input"), name, body)
   }
 
+  /// Copies the one Float input in.
+  /// - Throws: `KeelError` for a graph with other inputs, or a span of another count.
+  internal func setOnlyInput(_ x: Span<Float>) throws(KeelError) {
+    let memory = try only(plan.inputs, "input", count: x.count)
+    x.withUnsafeBufferPointer { memory.baseAddress!.update(from: $0.baseAddress!, count: $0.count) }
+  }
+
+  /// Copies the one Float output out.
+  /// - Throws: `KeelError` for a graph with other outputs, or a span of another count.
+  internal func copyOnlyOutput(into y: inout MutableSpan<Float>) throws(KeelError) {
+    let memory = try only(plan.outputs, "output", count: y.count)
+    y.withUnsafeMutableBufferPointer {
+      $0.baseAddress!.update(from: memory.baseAddress!, count: memory.count)
+    }
+  }
+
+  private func only(
+    _ ports: [String: Plan.Port], _ kind: String, count: Int
+  ) throws(KeelError) -> UnsafeMutableBufferPointer<Float> {
+    guard ports.count == 1, let port = ports.first, port.value.type == .float32 else {
+      throw KeelError(
+        .graph, at: "\(kind)s", expected: "one of float32", found: "\(ports.keys.sorted())")
+    }
+    let memory = floats(port.value)
+    guard memory.count == count else {
+      throw KeelError(
+        .shape, at: "\(kind) \(port.key)",
+        expected: "\(memory.count) elements, \(port.value.shape)", found: "\(count)")
+    }
+    return memory
+  }
+
   /// An output, copied out.
   /// - Throws: `KeelError` for an unknown name.
   public func output(_ name: String) throws(KeelError) -> TensorValue {

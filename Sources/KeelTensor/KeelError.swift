@@ -18,6 +18,10 @@ public struct KeelError: Error, Hashable, Sendable, CustomStringConvertible {
     case numerical
     /// A file that cannot be read or written.
     case file
+    /// More memory than a limit allows.
+    case memory
+    /// A run that was asked to stop.
+    case cancelled
   }
 
   /// The kind of mistake.

@@ -46,11 +46,17 @@ import Testing
   @Test func foldedGraph() throws {
     let (graph, inputs) = try graph()
     let folded = try graph.inferenceForm().folded().graph
-    let first = try Interpreter(folded, parallelism: .serial).run(inputs).outputs
-    for threads in [1, 2, 3] {
-      let plan = try Plan(
-        folded, inputShapes: inputs.mapValues(\.shape), options: PlanOptions(threads: threads))
-      expectSameBits(try plan(inputs), first, "\(threads) threads")
+    let shapes = inputs.mapValues(\.shape)
+    for exact in [false, true] {
+      let first =
+        exact
+        ? try Interpreter(folded, parallelism: .serial).run(inputs).outputs
+        : try Plan(folded, inputShapes: shapes, options: PlanOptions(threads: 1))(inputs)
+      for threads in [1, 2, 3] {
+        let plan = try Plan(
+          folded, inputShapes: shapes, options: PlanOptions(threads: threads, exact: exact))
+        expectSameBits(try plan(inputs), first, "\(threads) threads, exact: \(exact)")
+      }
     }
   }
 }

@@ -24,6 +24,15 @@ import Testing
       Case(name: "two vectors", geometry: try! geometry(7, 48, 32, kernel: 3)),
       Case(name: "one vector", geometry: try! geometry(7, 24, 9, kernel: 3)),
       Case(name: "far apart", geometry: try! geometry(3, 528, 17, kernel: 3)),
+      // Blocks of Winograd's tiles, which threads share or have for themselves, and tiles over all edges.
+      Case(name: "several blocks", geometry: try! geometry(41, 20, 24, kernel: 3)),
+      Case(name: "many blocks", geometry: try! geometry(46, 64, 80, kernel: 3)),
+      Case(
+        name: "uneven padding",
+        geometry: try! ConvolutionGeometry(
+          height: SpatialAxis(input: 10, window: 3, paddingBefore: 2, paddingAfter: 0),
+          width: SpatialAxis(input: 13, window: 3, paddingBefore: 0, paddingAfter: 2),
+          inputChannels: 18, outputChannels: 33)),
       Case(name: "few outputs", geometry: try! geometry(9, 32, 3, kernel: 3)),
       Case(name: "one output", geometry: try! geometry(9, 64, 1, kernel: 1)),
       Case(name: "stem", geometry: try! geometry(31, 3, 20, kernel: 7)),
@@ -113,8 +122,8 @@ import Testing
         let operands = [x, weight] + (hasBias ? [bias] : []) + (hasResidual ? [residual] : [])
         let expected = try evaluate(
           .convolution(geometry, epilogue), operands.map { DoubleTensor(widening: $0) })[0]
-        expectClose(
-          y, expected, bound: Tolerance.convolution(geometry), "\(test.name), \(algorithm)")
+        let bound = Tolerance.convolution(geometry) * (algorithm.isExact ? 1 : Tolerance.winograd)
+        expectClose(y, expected, bound: bound, "\(test.name), \(algorithm)")
       }
     }
   }
@@ -216,6 +225,57 @@ import Testing
         #expect(algorithm.serves(test.geometry))
       }
     }
+  }
+
+  /// Winograd's filtering where it pays and may be taken: for maps and channels that are not small.
+  @Test func choicesOfWinograd() throws {
+    func choice(_ size: Int, _ channels: Int, batch: Int = 1, exact: Bool = false) throws
+      -> ConvolutionAlgorithm
+    {
+      ConvolutionAlgorithm.choice(
+        for: try Self.geometry(size, channels, channels, kernel: 3), batch: batch, exact: exact)
+    }
+    #expect(try choice(56, 64) == .winograd4x4)
+    #expect(try choice(56, 64, exact: true) == .indirect)
+    #expect(try choice(7, 512, batch: 16) == .winograd4x4)
+    #expect(try choice(7, 512) != .winograd4x4)
+    #expect(try choice(8, 4) == .indirect)
+    for (kernel, groups) in [(1, 1), (5, 1), (3, 2)] {
+      let geometry = try Self.geometry(56, 64, 64, kernel: kernel, groups: groups)
+      #expect(ConvolutionAlgorithm.choice(for: geometry, exact: false) == .indirect)
+    }
+  }
+
+  /// The errors that `ConvolutionAlgorithm` states.
+  @Test(arguments: [(ConvolutionAlgorithm.winograd2x2, 0.7...1.3), (.winograd4x4, 2.0...4.0)])
+  func rounding(_ algorithm: ConvolutionAlgorithm, expected: ClosedRange<Double>) throws {
+    let geometry = try Self.geometry(24, 128, 32, kernel: 3)
+    var source = TensorSource(seed: 97)
+    let x = source.normal(geometry.inputShape(batch: 1))
+    let weight = source.normal(geometry.weightShape)
+    let exact = try evaluate(
+      .convolution(geometry, Epilogue()), [x, weight].map { DoubleTensor(widening: $0) })[0]
+    func error(_ algorithm: ConvolutionAlgorithm) throws -> Double {
+      let kernel = try ConvolutionKernel(geometry, batch: 1, algorithm: algorithm)
+      var y = Tensor(zeros: geometry.outputShape(batch: 1))
+      var packed = Tensor(zeros: [kernel.packedWeightCount])
+      var workspace = Tensor(zeros: [kernel.workspaceCount(.serial)])
+      weight.withSpan { weight in packed.withMutableSpan { kernel.pack(weight, into: &$0) } }
+      x.withSpan { x in
+        packed.withSpan { packed in
+          y.withMutableSpan { y in
+            workspace.withMutableSpan {
+              kernel.run(
+                x, packedWeight: packed, into: &y, workspace: &$0, parallelism: .serial)
+            }
+          }
+        }
+      }
+      let squares = zip(y.elements, exact.elements).map { (Double($0) - $1) * (Double($0) - $1) }
+      return (squares.reduce(0, +) / Double(squares.count)).squareRoot()
+    }
+    let ratio = try error(algorithm) / error(.indirect)
+    #expect(expected.contains(ratio), "\(algorithm): \(ratio)")
   }
 
   @Test func pinningErrors() throws {

@@ -19,6 +19,9 @@ public enum Tolerance {
     reduction(length: geometry.reductionLength)
   }
 
+  /// How much more Winograd's filtering rounds than sums of the products themselves, at most.
+  public static let winograd = 4.0
+
   /// One weight's gradient of a convolution: a sum over the batch's output positions.
   public static func convolutionWeightGradient(_ geometry: ConvolutionGeometry, batch: Int)
     -> Double

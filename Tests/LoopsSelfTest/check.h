@@ -46,5 +46,6 @@ void testLosses(void);
 void testRowsOfWindows(void);
 void testWhitening(void);
 void testEigenvalues(void);
+void testWinograd(void);
 
 #endif

@@ -116,6 +116,7 @@ int main(int count, char **arguments) {
     testRowsOfWindows();
     testWhitening();
     testEigenvalues();
+    testWinograd();
     /* Entry 0 is the name. */
     for (size_t i = 1; i < sizeof covered; i++)
       if (!covered[i]) fail("the table", (long)i, "the entry of this number is not tested");

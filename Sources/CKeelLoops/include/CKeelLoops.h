@@ -7,6 +7,8 @@
 #ifndef CKEELLOOPS_H
 #define CKEELLOOPS_H
 
+#include "KeelThreads.h"
+
 /* Where a sliding window reads: position (n, k, i, j) of a grid sees, for run r, `runTaps[r]` neighbouring
    source pixels that start at plane k*stepZ + runZ[r], row i*stepY + runY[r], column j*stepX + runX[r];
    images have one plane, sequences one plane of one row. Pixels outside the source read as zero. */
@@ -94,6 +96,19 @@ typedef struct KeelBlockMap {
   const float *near, *nearMore;
   long lines;
 } KeelBlockMap;
+
+/* The tiles of a result that Winograd's filtering makes: `size`² pixels each, row by row of each image, fewer at
+   the lower and right edges. */
+typedef struct KeelWinogradTiles {
+  long size;          /* 2 or 4 */
+  long height, width; /* of an image of the result */
+  long step, row;     /* from one component to the next, and from one tile to the next */
+  float *y;
+  long yRow, yStep; /* from one line of an image to the next, and from one pixel to the next */
+  const float *bias, *residual; /* may be null */
+  long residualRow, residualStep;
+  int relu;
+} KeelWinogradTiles;
 
 /* How a backward pass knows where the activation was active. */
 enum KeelMask {
@@ -328,6 +343,21 @@ typedef struct KeelLoops {
   void (*windowGradient)(float *sum, long sumStride, const float *const *a, long aOffset,
                          const float *const *b, long bOffset, long count, long rows, long columns,
                          int add, long aAhead, long bAhead);
+  /* The components of tiles of (size + 2)² source pixels, whose addresses are from[pixel·stride + tile]:
+     to[e·step + tile·row + c] = (Bᵀ·d·B)[e] for every channel c. The size is 2 or 4. */
+  void (*winogradInput)(long size, float *to, long step, long row, const float *const *from,
+                        long stride, long tiles, long channels);
+  /* y[e·yStep + i·columns + j] = Σ_k x[e·xStep + i·xRow + k]·b[(e·depth + k)·columns + j] for i < rows and every
+     component e; the columns are whole vectors, at most `panel`. */
+  void (*winogradProduct)(float *y, long yStep, const float *x, long xStep, long xRow, long rows,
+                          long depth, const float *b, long columns, long components);
+  /* Pixels of the result from components: y = act(Aᵀ·s·A + bias + residual) for `tiles` tiles from `first` on, counted
+     over the images, and the channels that the tiles' pointers point at; s is at `from` for the first. */
+  void (*winogradOutput)(const KeelWinogradTiles *tiles, const float *from, long first, long count,
+                         long channels);
+  /* to[c] = Σ_t factors[t]·from[t·step + c], summed in double */
+  void (*weighTaps)(float *to, const float *from, long step, const double *factors, long taps,
+                    long count);
   /* to[k, j] = b[k·kStride + j·columnStride], the rows padded with zeros to whole vectors */
   void (*packPanel)(float *to, const float *b, long depth, long kStride, long columns,
                     long columnStride);

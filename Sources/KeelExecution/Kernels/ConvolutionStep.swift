@@ -4,19 +4,21 @@ internal import KeelTensor
 
 /// A convolution, a transposed one or a linear layer with its epilogue, and with moments where a second result
 /// is wanted. A constant weight is packed once,
-/// when the plan is made; another is packed at each run, into scratch memory.
+/// by `pack`; another is packed at each run, into scratch memory.
 internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
   private let kernel: Kernel
   private let activation: Activation?
   private let bias: Int?
   private let residual: Int?
-  private let packed: Tensor?
+  let packedCount: Int
+  var packed: Tensor?
   /// Where a weight that is packed at each run goes.
   private let packedOffset: Int
   private let moments: ConvolutionMoments?
   /// Where the moments' memory starts in that of a run.
   private let momentsOffset: Int
   let scratchCount: Int
+  var algorithm: String? { kernel.algorithmName }
 
   init(
     _ request: KernelRequest, _ kernel: Kernel, _ epilogue: Epilogue,
@@ -28,26 +30,26 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
     bias = epilogue.hasBias ? 2 : nil
     residual = epilogue.hasResidual ? (epilogue.hasBias ? 3 : 2) : nil
     let workspace = kernel.workspaceCount(request.parallelism)
-    if let weight = request.constants[1] {
-      var tensor = Tensor(zeros: [kernel.packedWeightCount])
-      tensor.withMutableSpan { span in
-        span.withUnsafeMutableBufferPointer {
-          kernel.pack(
-            weight.unsafeBase, into: $0.baseAddress!, parallelism: request.parallelism)
-        }
-      }
-      packed = tensor
-      momentsOffset = Self.aligned(workspace)
-    } else {
-      packed = nil
-      momentsOffset = Self.aligned(workspace + kernel.packedWeightCount)
-    }
+    let isConstant = request.constants[1] != nil
+    packedCount = isConstant ? kernel.packedWeightCount : 0
+    momentsOffset = Self.aligned(workspace + (isConstant ? 0 : kernel.packedWeightCount))
     packedOffset = workspace
     scratchCount = momentsOffset + (moments?.scratchCount ?? 0)
   }
 
   /// The next multiple of a cache line's floats.
   private static func aligned(_ count: Int) -> Int { (count + 15) / 16 * 16 }
+
+  mutating func pack(_ constants: [Int: Tensor], _ parallelism: Parallelism) {
+    guard let weight = constants[1] else { return }
+    var tensor = Tensor(zeros: [packedCount])
+    tensor.withMutableSpan { span in
+      span.withUnsafeMutableBufferPointer {
+        kernel.pack(weight.unsafeBase, into: $0.baseAddress!, parallelism: parallelism)
+      }
+    }
+    packed = tensor
+  }
 
   func run(_ operands: Operands, _ parallelism: Parallelism) {
     let epilogue = EpilogueOperands(

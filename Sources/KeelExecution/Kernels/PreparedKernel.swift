@@ -7,6 +7,19 @@ package protocol PreparedKernel: Sendable {
   /// The floats of scratch memory that a run needs.
   var scratchCount: Int { get }
 
+  /// How it computes, where there are several ways.
+  var algorithm: String? { get }
+
+  /// The floats of a constant weight, in the form that runs take; 0 where there is none.
+  var packedCount: Int { get }
+
+  /// The constant weight in that form. It is not there when a kernel is prepared, so that what a plan takes is known
+  /// before it is taken.
+  var packed: Tensor? { get set }
+
+  /// Brings a constant weight into that form; before the first run.
+  mutating func pack(_ constants: [Int: Tensor], _ parallelism: Parallelism)
+
   /// Computes the results from the operands.
   /// - Throws: `KeelError` of kind `value` for operands that the operation cannot take (a label out of
   ///   range); shapes have been checked before.
@@ -15,6 +28,13 @@ package protocol PreparedKernel: Sendable {
 
 extension PreparedKernel {
   package var scratchCount: Int { 0 }
+  package var algorithm: String? { nil }
+  package var packedCount: Int { 0 }
+  package var packed: Tensor? {
+    get { nil }
+    set {}
+  }
+  package mutating func pack(_ constants: [Int: Tensor], _ parallelism: Parallelism) {}
 }
 
 /// Where a node's operands and results are in memory.
@@ -89,11 +109,15 @@ package struct KernelRequest {
   package let constants: [Int: Tensor]
   /// The threads that runs will use.
   package let parallelism: Parallelism
+  /// The algorithm of a convolution; nil for the one that sums the products themselves.
+  package let algorithm: ConvolutionAlgorithm?
 
   package init(
     node: Node, inputs: [Shape], outputs: [Shape], elementType: ElementType = .float32,
-    operandType: ElementType = .float32, constants: [Int: Tensor] = [:], parallelism: Parallelism
+    operandType: ElementType = .float32, constants: [Int: Tensor] = [:], parallelism: Parallelism,
+    algorithm: ConvolutionAlgorithm? = nil
   ) {
+    self.algorithm = algorithm
     self.node = node
     self.inputs = inputs
     self.outputs = outputs
@@ -109,7 +133,8 @@ package struct KernelRequest {
   package func prepare() throws(KeelError) -> any PreparedKernel {
     switch node.primitive {
     case .convolution(let geometry, let epilogue):
-      return ConvolutionStep(self, try ConvolutionKernel(geometry, batch: inputs[0][0]), epilogue)
+      return ConvolutionStep(
+        self, try ConvolutionKernel(geometry, batch: inputs[0][0], algorithm: algorithm), epilogue)
     case .convolutionWithMoments(let geometry, let epilogue):
       let kernel = try ConvolutionKernel(geometry, batch: inputs[0][0])
       return ConvolutionStep(

@@ -23,7 +23,8 @@ public struct ConvolutionKernel: Sendable {
   private let method: ConvolutionMethod
 
   /// Prepares a convolution.
-  /// - Parameter algorithm: pins an algorithm; nil takes the first that serves the geometry.
+  /// - Parameter algorithm: pins an algorithm; nil takes the one that serves the geometry and sums the
+  ///     products themselves.
   /// - Throws: `KeelError` of kind `shape` for a batch below 1, of kind `argument` for an algorithm that
   ///   does not serve the geometry.
   public init(
@@ -56,6 +57,9 @@ public struct ConvolutionKernel: Sendable {
           phases: [
             .forward(geometry, channels: geometry.inputChannelsPerGroup, joinsRuns: false)
           ]))
+    case .winograd2x2, .winograd4x4:
+      method = .winograd(
+        WinogradProduct(geometry, batch: batch, size: algorithm.winogradSize ?? 2))
     case .pointwise, .im2col:
       method = .windowed(
         WindowedProduct(
@@ -77,7 +81,7 @@ public struct ConvolutionKernel: Sendable {
 
   /// The floats of workspace that a run needs with a number of threads.
   public func workspaceCount(_ parallelism: Parallelism) -> Int {
-    method.scratchPerWorker * parallelism.threadCount
+    method.scratchCount(parallelism)
   }
 
   /// Packs a weight of the geometry's `weightShape` into the form that runs take. Worth keeping while the weight
@@ -144,6 +148,8 @@ public struct ConvolutionKernel: Sendable {
 }
 
 extension ConvolutionKernel: PackedConvolution {
+  package var algorithmName: String { algorithm.rawValue }
+
   package func pack(
     _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>,
     parallelism: Parallelism
@@ -176,19 +182,23 @@ internal enum ConvolutionMethod: Sendable {
   case windowed(WindowedProduct)
   case indirect(IndirectProduct)
   case depthwise(DepthwiseProduct)
+  case winograd(WinogradProduct)
 
   var packedCount: Int {
     switch self {
+    case .winograd(let product): product.packedCount
     case .windowed(let product): product.packedCount
     case .indirect(let product): product.packedCount
     case .depthwise(let product): product.packedCount
     }
   }
 
-  var scratchPerWorker: Int {
+  /// The floats of scratch memory of a run.
+  func scratchCount(_ parallelism: Parallelism) -> Int {
     switch self {
-    case .windowed(let product): product.scratchPerWorker
-    case .indirect(let product): product.scratchPerWorker
+    case .windowed(let product): product.scratchPerWorker * parallelism.threadCount
+    case .indirect(let product): product.scratchPerWorker * parallelism.threadCount
+    case .winograd(let product): product.scratchCount(parallelism)
     case .depthwise: 0
     }
   }
@@ -206,6 +216,10 @@ internal enum ConvolutionMethod: Sendable {
       product.run(
         source: source, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
         parallelism: parallelism)
+    case .winograd(let product):
+      product.run(
+        source: source, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
+        parallelism: parallelism)
     case .depthwise(let product):
       product.run(
         source: source, packed: packed, into: y, epilogue: epilogue, parallelism: parallelism)
@@ -219,6 +233,7 @@ internal enum ConvolutionMethod: Sendable {
     case .windowed(let product): product.packForward(weight.start, into: packed)
     case .indirect(let product): product.pack(weight, into: packed, parallelism: parallelism)
     case .depthwise(let product): product.pack(weight.start, into: packed)
+    case .winograd(let product): product.pack(weight.start, into: packed, parallelism: parallelism)
     }
   }
 

@@ -5,6 +5,9 @@ package protocol PackedConvolution: Sendable {
   /// The geometry of the convolution, or of the one that this is the transpose of.
   var geometry: ConvolutionGeometry { get }
 
+  /// How it computes.
+  var algorithmName: String { get }
+
   /// The floats of a packed weight.
   var packedWeightCount: Int { get }
 

@@ -53,7 +53,7 @@ public struct TransposedConvolutionKernel: Sendable {
 
   /// The floats of workspace that a run needs with a number of threads.
   public func workspaceCount(_ parallelism: Parallelism) -> Int {
-    max(method.scratchPerWorker, methodOnce.scratchPerWorker) * parallelism.threadCount
+    max(method.scratchCount(parallelism), methodOnce.scratchCount(parallelism))
   }
 
   /// Packs a weight of the geometry's `weightShape` into the form that runs take. Worth keeping while
@@ -120,6 +120,11 @@ public struct TransposedConvolutionKernel: Sendable {
 }
 
 extension TransposedConvolutionKernel: PackedConvolution {
+  package var algorithmName: String {
+    let algorithm: ConvolutionAlgorithm = geometry.isDepthwise ? .depthwise : .indirect
+    return algorithm.rawValue
+  }
+
   package func pack(
     _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>,
     parallelism: Parallelism

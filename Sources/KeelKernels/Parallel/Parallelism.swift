@@ -1,6 +1,3 @@
-internal import Dispatch
-internal import Synchronization
-
 /// How many threads a kernel may use. A kernel cuts its work into tasks that do not depend on this
 /// number, so results are bitwise the same for any of them.
 public struct Parallelism: Sendable, Hashable {
@@ -14,7 +11,7 @@ public struct Parallelism: Sendable, Hashable {
   public init(threads: Int? = nil) { threadCount = max(1, threads ?? ThreadCount.automatic) }
 
   /// Runs tasks 0..<count, each once, in any order, on up to `threadCount` threads, and returns when
-  /// all are done. Workers pull tasks from one counter.
+  /// all are done. The caller and idle threads of a pool pull tasks from one counter.
   ///
   /// - Parameters:
   ///   - work: an estimate of all the work in floating-point or memory operations. Below about 20 µs of
@@ -28,27 +25,9 @@ public struct Parallelism: Sendable, Hashable {
       for task in 0..<count { body(task, 0) }
       return
     }
-    let next = Atomic<Int>(0)
-    withoutActuallyEscaping(body) { body in
-      let shared = SharedBody(call: body)
-      DispatchQueue.concurrentPerform(iterations: workers) { worker in
-        while true {
-          let task = next.wrappingAdd(1, ordering: .relaxed).oldValue
-          guard task < count else { return }
-          shared.call(task, worker)
-        }
-      }
-    }
+    WorkerPool.shared.run(count, threads: workers, body)
   }
 
   /// About 20 µs of one core's arithmetic.
   package static let worthwhileWork = 1_000_000
-}
-
-/// A kernel's body on its way to several threads.
-///
-/// Unchecked: the body captures raw pointers. `Parallelism.forEach` states what it may write, returns
-/// only when all threads are done with it, and is the only place that makes one.
-private struct SharedBody: @unchecked Sendable {
-  let call: (Int, Int) -> Void
 }

@@ -1,0 +1,235 @@
+/* Winograd's minimal filtering F(m×m, 3×3) (Winograd 1980; Lavin and Gray 2016, arXiv 1509.09308): a tile of
+   (m + 2)² source pixels becomes as many components, Bᵀ·d·B, each of which is one product of matrices away from
+   the components of m² pixels of the result, Aᵀ·s·A. Part of loops.h.
+
+   The points of F(2×2) are 0, ±1 and ∞; those of F(4×4) 0, ±1/√2, ±√2 and ∞, which round half as much as
+   0, ±1, ±2 and ∞ do with the same number of operations. */
+
+#define ROOT_2 1.41421356237309504880f
+#define ROOT_HALF 0.70710678118654752440f
+
+/* winogradIn: d[i·step] for i < m + 2 becomes Bᵀ·d. winogradOut: the first m of them become Aᵀ·d. */
+#define WINOGRAD_POINTS(T)                                                                         \
+  INLINE void winogradIn2##T(T *d, const int step) {                                               \
+    T d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step];                                 \
+    d[0] = d0 - d2;                                                                                \
+    d[step] = d1 + d2;                                                                             \
+    d[2 * step] = d2 - d1;                                                                         \
+    d[3 * step] = d3 - d1;                                                                         \
+  }                                                                                                \
+  INLINE void winogradOut2##T(T *d, const int step) {                                              \
+    T d1 = d[step], d2 = d[2 * step];                                                              \
+    d[0] = d[0] + (d1 + d2);                                                                       \
+    d[step] = (d1 - d2) + d[3 * step];                                                             \
+  }                                                                                                \
+  INLINE void winogradIn4##T(T *d, const int step) {                                               \
+    T d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step],               \
+      d5 = d[5 * step];                                                                            \
+    T even = d4 - SPLAT(T, 2) * d2, odd = d3 - SPLAT(T, 2) * d1;                                   \
+    T evenFar = d4 - SPLAT(T, 0.5f) * d2, oddFar = d3 - SPLAT(T, 0.5f) * d1;                       \
+    d[0] = (d0 + d4) - SPLAT(T, 2.5f) * d2;                                                        \
+    d[step] = even + SPLAT(T, ROOT_HALF) * odd;                                                    \
+    d[2 * step] = even - SPLAT(T, ROOT_HALF) * odd;                                                \
+    d[3 * step] = evenFar + SPLAT(T, ROOT_2) * oddFar;                                             \
+    d[4 * step] = evenFar - SPLAT(T, ROOT_2) * oddFar;                                             \
+    d[5 * step] = (d1 + d5) - SPLAT(T, 2.5f) * d3;                                                 \
+  }                                                                                                \
+  INLINE void winogradOut4##T(T *d, const int step) {                                              \
+    T sum = d[step] + d[2 * step], gap = d[step] - d[2 * step];                                    \
+    T sumFar = d[3 * step] + d[4 * step], gapFar = d[3 * step] - d[4 * step];                      \
+    d[0] = d[0] + (sum + sumFar);                                                                  \
+    d[step] = SPLAT(T, ROOT_HALF) * gap + SPLAT(T, ROOT_2) * gapFar;                               \
+    d[2 * step] = SPLAT(T, 0.5f) * sum + SPLAT(T, 2) * sumFar;                                     \
+    d[3 * step] = d[5 * step] +                                                                    \
+                  (SPLAT(T, 0.5f * ROOT_HALF) * gap + SPLAT(T, 2 * ROOT_2) * gapFar);              \
+  }
+WINOGRAD_POINTS(Vector)
+#if KEEL_WIDTH >= 8
+WINOGRAD_POINTS(Half)
+#endif
+#if KEEL_WIDTH >= 16
+WINOGRAD_POINTS(Quarter)
+#endif
+WINOGRAD_POINTS(Single)
+#undef WINOGRAD_POINTS
+
+#define COMPONENTS(M) (((M) + 2) * ((M) + 2))
+
+/* The components of one tile's channels from c on. */
+#define INPUT_TILE(M, T)                                                                           \
+  {                                                                                                \
+    T d[COMPONENTS(M)];                                                                            \
+    EACH(j, M + 2) {                                                                               \
+      EACH(i, M + 2) d[i * (M + 2) + j] = LOAD(T, pixel[i * (M + 2) + j] + c);                     \
+      winogradIn##M##T(d + j, M + 2);                                                              \
+    }                                                                                              \
+    EACH(i, M + 2) {                                                                               \
+      winogradIn##M##T(d + (M + 2) * i, 1);                                                        \
+      EACH(j, M + 2) STORE(T, to + (i * (M + 2) + j) * step + c, d[i * (M + 2) + j]);              \
+    }                                                                                              \
+  }
+#define INPUT_TILE2(T) INPUT_TILE(2, T)
+#define INPUT_TILE4(T) INPUT_TILE(4, T)
+#define INPUT_TILES(M)                                                                             \
+  static void winogradInput##M(float *to, long step, long row, const float *const *from,           \
+                               long stride, long tiles, long channels) {                           \
+    for (long t = 0; t < tiles; t++, to += row) {                                                  \
+      const float *pixel[COMPONENTS(M)];                                                           \
+      EACH(e, COMPONENTS(M)) pixel[e] = from[e * stride + t];                                      \
+      long c = 0;                                                                                  \
+      CHANNELS(INPUT_TILE##M)                                                                      \
+    }                                                                                              \
+  }
+INPUT_TILES(2)
+INPUT_TILES(4)
+
+static void winogradInput(long size, float *to, long step, long row, const float *const *from,
+                          long stride, long tiles, long channels) {
+  if (size == 2) winogradInput2(to, step, row, from, stride, tiles, channels);
+  else winogradInput4(to, step, row, from, stride, tiles, channels);
+}
+
+/* The pixels of one tile's channels from c on; those beyond the result's edge are not stored. */
+#define OUTPUT_TILE(M, T)                                                                          \
+  {                                                                                                \
+    T d[COMPONENTS(M)];                                                                            \
+    EACH(j, M + 2) {                                                                               \
+      EACH(i, M + 2) d[i * (M + 2) + j] = LOAD(T, from + (i * (M + 2) + j) * w.step + c);         \
+      winogradOut##M##T(d + j, M + 2);                                                             \
+    }                                                                                              \
+    const T bias = w.bias ? LOAD(T, w.bias + c) : SPLAT(T, 0);                                     \
+    EACH(i, M) if (i < rows) {                                                                     \
+      winogradOut##M##T(d + (M + 2) * i, 1);                                                       \
+      EACH(j, M) if (j < columns) {                                                                \
+        T s = d[i * (M + 2) + j] + bias;                                                           \
+        if (residual) s += LOAD(T, residual + i * w.residualRow + j * w.residualStep + c);         \
+        if (w.relu) s = POSITIVE(T, s);                                                            \
+        STORE(T, y + i * w.yRow + j * w.yStep + c, s);                                             \
+      }                                                                                            \
+    }                                                                                              \
+  }
+#define OUTPUT_TILE2(T) OUTPUT_TILE(2, T)
+#define OUTPUT_TILE4(T) OUTPUT_TILE(4, T)
+#define OUTPUT_TILES(M)                                                                            \
+  static void winogradOutput##M(const KeelWinogradTiles *q, long rows, long columns, long channels, \
+                                const float *from, float *y, const float *residual) {              \
+    const KeelWinogradTiles w = *q;                                                                \
+    long c = 0;                                                                                    \
+    if (rows == M && columns == M) {                                                               \
+      rows = columns = M;                                                                          \
+      CHANNELS(OUTPUT_TILE##M)                                                                     \
+    } else {                                                                                       \
+      CHANNELS(OUTPUT_TILE##M)                                                                     \
+    }                                                                                              \
+  }
+OUTPUT_TILES(2)
+OUTPUT_TILES(4)
+
+static void winogradOutput(const KeelWinogradTiles *q, const float *from, long first, long tiles,
+                           long channels) {
+  const long across = (q->width + q->size - 1) / q->size, down = (q->height + q->size - 1) / q->size;
+  long x = first % across, rest = first / across;
+  for (long t = 0; t < tiles; t++, from += q->row) {
+    const long image = rest / down, i = rest % down * q->size, j = x * q->size;
+    const long rows = q->height - i < q->size ? q->height - i : q->size;
+    const long columns = q->width - j < q->size ? q->width - j : q->size;
+    const long line = image * q->height + i;
+    float *y = q->y + line * q->yRow + j * q->yStep;
+    const float *residual =
+        q->residual ? q->residual + line * q->residualRow + j * q->residualStep : 0;
+    if (q->size == 2) winogradOutput2(q, rows, columns, channels, from, y, residual);
+    else winogradOutput4(q, rows, columns, channels, from, y, residual);
+    if (++x == across) {
+      x = 0;
+      rest++;
+    }
+  }
+}
+#undef INPUT_TILE
+#undef INPUT_TILE2
+#undef INPUT_TILE4
+#undef INPUT_TILES
+#undef OUTPUT_TILE
+#undef OUTPUT_TILE2
+#undef OUTPUT_TILE4
+#undef OUTPUT_TILES
+
+/* A tile of the components' products: like pixelTile, but `lines` lines of what comes next are brought into L2,
+   one for each of the depth's first steps. */
+INLINE void componentTile(const int R, const int V, float *y, long yStep, const float *x, long xStep,
+                          long depth, const float *b, const float *next, long lines, int add) {
+  Vector s[MOST_ROWS][PANEL];
+  EACH(r, R) EACH(v, V) s[r][v] = splat(0);
+  const float *a[MOST_ROWS];
+  EACH(r, R) a[r] = x + r * xStep;
+  long k = 0;
+  for (; k < lines; k++, b += V * KEEL_WIDTH, next += LINE) {
+    __builtin_prefetch(next, 0, 2);
+    addOuter(R, V, s, a, k, b);
+  }
+  for (; k < depth; k++, b += V * KEEL_WIDTH) addOuter(R, V, s, a, k, b);
+  STORE_SUMS(R, V, y + r * yStep, V * KEEL_WIDTH, add)
+}
+
+#define COMPONENT(R, V) componentTile(R, V, y, yStep, x, xStep, depth, b, next, lines, add)
+#define COMPONENT_TILES(V, CASES)                                                                  \
+  static __attribute__((noinline)) void componentTiles##V(                                         \
+      long R, float *y, long yStep, const float *x, long xStep, long depth, const float *b,        \
+      const float *next, long lines, int add) {                                                    \
+    switch (R) { CASES(COMPONENT, V) }                                                             \
+  }
+COMPONENT_TILES(1, CASES12)
+#if KEEL_WIDTH >= 16 || defined(__aarch64__)
+COMPONENT_TILES(2, CASES12)
+COMPONENT_TILES(3, CASES8)
+COMPONENT_TILES(4, CASES6)
+#else
+COMPONENT_TILES(2, CASES6)
+#endif
+#undef COMPONENT
+#undef COMPONENT_TILES
+
+/* The depth of a block of b, which stays in L1 for all rows. */
+enum { COMPONENT_DEPTH = 128 };
+
+static void winogradProduct(float *y, long yStep, const float *x, long xStep, long xRow, long rows,
+                            long depth, const float *b, long columns, long components) {
+  static void (*const tilesOf[PANEL + 1])(long, float *, long, const float *, long, long,
+                                          const float *, const float *, long, int) = {
+      [1] = componentTiles1, [2] = componentTiles2,
+#if KEEL_WIDTH >= 16 || defined(__aarch64__)
+      [3] = componentTiles3, [4] = componentTiles4,
+#endif
+  };
+  const long vectors = columns / KEEL_WIDTH;
+  const long tiles = (rows + tileRows[vectors] - 1) / tileRows[vectors];
+  const long size = rows / tiles, larger = rows % tiles;
+  for (long e = 0; e < components; e++, y += yStep, x += xStep)
+    for (long k = 0; k < depth;) {
+      const long part = depth - k < 3 * COMPONENT_DEPTH / 2 ? depth - k : COMPONENT_DEPTH;
+      const float *next = b + part * columns;
+      /* The next block, of which the tiles of this one bring equal shares. */
+      long left = part * columns / LINE;
+      for (long t = 0, row = 0; t < tiles; t++) {
+        const long count = size + (t < larger), share = left / (tiles - t);
+        const long lines = share < part ? share : part;
+        tilesOf[vectors](count, y + row * columns, columns, x + row * xRow + k, xRow, part, b, next,
+                         lines, k > 0);
+        next += lines * LINE;
+        left -= lines;
+        row += count;
+      }
+      b += part * columns;
+      k += part;
+    }
+}
+
+/* In double: weights are transformed once and used often. */
+static void weighTaps(float *to, const float *from, long step, const double *factors, long taps,
+                      long count) {
+  for (long c = 0; c < count; c++) {
+    double sum = 0;
+    for (long t = 0; t < taps; t++) sum += factors[t] * from[t * step + c];
+    to[c] = (float)sum;
+  }
+}

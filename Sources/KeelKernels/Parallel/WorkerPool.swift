@@ -1,0 +1,152 @@
+internal import CKeelLoops
+internal import Dispatch
+internal import Foundation
+internal import Synchronization
+
+#if canImport(Glibc)
+  internal import Glibc
+#else
+  internal import Darwin
+#endif
+
+/// Threads that stand ready for parallel regions.
+///
+/// Why not Dispatch alone: regions follow each other within microseconds, and waking a thread for each takes as long as
+/// a small layer. A worker looks out for the next region for some tens of microseconds, then sleeps and leaves its
+/// core to others. A region takes those workers that are idle, so that regions of several threads share them and
+/// none waits for another's. Starting one allocates nothing.
+internal final class WorkerPool: Sendable {
+  /// One worker for every CPU of the process but the caller's.
+  static let shared = WorkerPool(
+    workers: max(0, ProcessInfo.processInfo.activeProcessorCount - 1))
+
+  private let workers: [Worker]
+
+  init(workers count: Int) {
+    workers = (0..<count).map { _ in Worker() }
+    for worker in workers {
+      let thread = Thread { worker.serve() }
+      thread.name = "keel-worker"
+      thread.stackSize = 1 << 20
+      thread.start()
+    }
+  }
+
+  /// Calls `body` with every task and a worker's number below `threads`, on the caller and up to `threads` − 1 idle
+  /// workers.
+  func run(_ count: Int, threads: Int, _ body: (_ task: Int, _ worker: Int) -> Void) {
+    let region = Region(count: count, body: keelBody(body))
+    withUnsafePointer(to: region) { region in
+      var started = 0
+      for worker in workers where started < threads - 1 {
+        if worker.start(region) { started += 1 }
+      }
+      region.pointee.work(as: 0)
+      region.pointee.waitForWorkers(started)
+    }
+  }
+}
+
+/// A closure's function and context, which are valid while the call that was given the closure lasts. Swift's own
+/// `withoutActuallyEscaping` allocates, in every region.
+@_silgen_name("keel_body")
+private func keelBody(_ body: (_ task: Int, _ worker: Int) -> Void) -> KeelBody
+
+/// Tasks that several threads pull from one counter.
+private struct Region: ~Copyable {
+  private let next = Atomic<Int>(0)
+  private let joined = Atomic<Int>(0)
+  private let finished = Atomic<Int>(0)
+  private let count: Int
+  private let body: KeelBody
+
+  init(count: Int, body: KeelBody) {
+    self.count = count
+    self.body = body
+  }
+
+  func work(as worker: Int) {
+    while true {
+      let task = next.wrappingAdd(1, ordering: .relaxed).oldValue
+      guard task < count else { return }
+      keel_call(body, task, worker)
+    }
+  }
+
+  /// What a worker does.
+  func join() { work(as: joined.wrappingAdd(1, ordering: .relaxed).newValue) }
+
+  /// Tells the caller, who may take the region away from then on.
+  func leave() { finished.wrappingAdd(1, ordering: .releasing) }
+
+  /// Waits until so many workers have joined and found nothing left.
+  func waitForWorkers(_ started: Int) {
+    var turns = 0
+    while finished.load(ordering: .acquiring) < started {
+      keel_pause()
+      turns += 1
+      // Its core may be somebody else's for now.
+      if turns > Worker.patience { sched_yield() }
+    }
+  }
+}
+
+/// One thread and what it is to do.
+private final class Worker: Sendable {
+  /// Turns of looking out for work: some tens of microseconds.
+  static let patience = 1000
+
+  /// What `task` holds, besides the address of a region.
+  private static let (idle, claimed) = (UInt(0), UInt(1))
+  private let task = Atomic<UInt>(Worker.idle)
+  private let sleeps = Atomic<Bool>(false)
+  private let bell = DispatchSemaphore(value: 0)
+
+  /// Takes the worker for a region, if it is idle.
+  func start(_ region: UnsafePointer<Region>) -> Bool {
+    guard
+      task.compareExchange(
+        expected: Worker.idle, desired: Worker.claimed, ordering: .acquiringAndReleasing
+      ).exchanged
+    else { return false }
+    task.store(UInt(bitPattern: region), ordering: .sequentiallyConsistent)
+    if sleeps.exchange(false, ordering: .sequentiallyConsistent) { bell.signal() }
+    return true
+  }
+
+  /// Serves regions until the process ends.
+  func serve() -> Never {
+    while true {
+      let region = nextRegion()
+      region.pointee.join()
+      // Idle before the caller knows: its next region follows at once.
+      task.store(Worker.idle, ordering: .sequentiallyConsistent)
+      region.pointee.leave()
+    }
+  }
+
+  private func nextRegion() -> UnsafePointer<Region> {
+    var turns = 0
+    while true {
+      if let region = region() { return region }
+      turns += 1
+      guard turns > Worker.patience else {
+        keel_pause()
+        continue
+      }
+      sleeps.store(true, ordering: .sequentiallyConsistent)
+      // What was given between the look and the sleep: either it is seen here, or the bell rings.
+      if region() == nil {
+        bell.wait()
+      } else if !sleeps.exchange(false, ordering: .sequentiallyConsistent) {
+        bell.wait()
+      }
+      turns = 0
+    }
+  }
+
+  private func region() -> UnsafePointer<Region>? {
+    let value = task.load(ordering: .sequentiallyConsistent)
+    return value > Worker.claimed ? UnsafePointer(bitPattern: value) : nil
+  }
+}
