@@ -57,7 +57,10 @@ let package = Package(
     // Keel's side of peers/compare.py: serves requests of another process.
     .executableTarget(
       name: "peer",
-      dependencies: ["BenchmarkHarness", .product(name: "Keel", package: "Keel")],
+      dependencies: [
+        "BenchmarkHarness", .product(name: "Keel", package: "Keel"),
+        .product(name: "KeelONNX", package: "Keel"),
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "whitening",
