@@ -76,7 +76,13 @@ let package = Package(
       name: "ConvolutionBenchmarkTests", dependencies: ["convolution"], swiftSettings: settings),
     .testTarget(
       name: "NormalizationBenchmarkTests", dependencies: ["normalization"], swiftSettings: settings),
-    .testTarget(name: "PeerTests", dependencies: ["peer"], swiftSettings: settings),
+    .testTarget(
+      name: "PeerTests",
+      dependencies: [
+        "peer", .product(name: "Keel", package: "Keel"),
+        .product(name: "KeelONNX", package: "Keel"),
+      ],
+      swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -6,6 +6,7 @@ they compute.
     compare.py --lines 'ResNet-18 b1 3x3' --rounds 5 --json
     compare.py --suite norms --passes training_plain,training_relu --full
     compare.py --suite inference --threads 1,2 --lines 'ResNet|U-Net'
+    compare.py --suite inference --memory
 
 Exit status: 0 done, 1 results differ or a peer failed, 2 the call's arguments are wrong.
 """
@@ -40,6 +41,8 @@ from report import Line, Result
 from shapes import Array
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent
+# What `--memory` measures where no lines are asked for.
+MEMORY_LINES = "ResNet-50 b1 |U-Net b1 "
 # Seconds of work that a sample lasts at least.
 SAMPLE = 0.02
 
@@ -201,6 +204,18 @@ def run(options: argparse.Namespace) -> None:
         print("\n\n".join(texts))
 
 
+def run_memory(options: argparse.Namespace) -> None:
+    """Measures what stays in memory, prints, and writes the files."""
+    import resident
+
+    document = resident.measure(
+        options.chosen, options.peer, options.keep_environment, options.threads[0]
+    )
+    files = resident.write(options.output, document)
+    print("wrote " + ", ".join(file.name for file in files), file=sys.stderr)
+    print(json.dumps(document, indent=2) if options.json else resident.text(document))
+
+
 def progress(message: str) -> None:
     """Replaces one line on standard error, where that is a terminal."""
     if sys.stderr.isatty():
@@ -243,6 +258,11 @@ def arguments() -> argparse.Namespace:
         " pass; needs a C++ compiler, named by CXX)",
     )  # fmt: skip
     parser.add_argument(
+        "--memory", action="store_true",
+        help="instead of times, the increase of resident memory from before loading a network to"
+        " after its first run (inference; default lines: ResNet-50 and U-Net at batch 1)",
+    )  # fmt: skip
+    parser.add_argument(
         "--keep-environment", action="store_true", help="leave OPENBLAS_CORETYPE as it is"
     )
     parser.add_argument(
@@ -260,6 +280,10 @@ def arguments() -> argparse.Namespace:
         parser.error(f"--passes: not one of {known}: {', '.join(sorted(unknown))}")
     if options.full and options.suite not in ("norms", "inference"):
         parser.error("--full: only for the suites norms and inference")
+    if options.memory and options.suite != "inference":
+        parser.error("--memory: only for the suite inference")
+    if options.memory and not options.lines:
+        options.lines = MEMORY_LINES
     try:
         pattern = re.compile(options.lines, re.IGNORECASE)
     except re.error as error:
@@ -273,7 +297,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     try:
-        run(options)
+        (run_memory if options.memory else run)(options)
     except (Mismatch, PeerError) as error:
         progress("")
         print(f"error: {error}", file=sys.stderr)

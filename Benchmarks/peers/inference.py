@@ -169,8 +169,8 @@ def ncnn_files(network: Network) -> tuple[pathlib.Path, pathlib.Path]:
 
 def contenders(shape: NetworkShape, compiled: bool) -> list[str]:
     """The names of all that a line is timed with, PyTorch's eager mode first."""
-    names = ["torch_eager", "torch_channels_last", "torch_frozen"]
-    names += ["torch_compiled"] if compiled else []
+    names = ["torch_eager", "torch_channels_last", "torch_frozen", "torch_frozen_channels_last"]
+    names += ["torch_compiled", "torch_compiled_channels_last"] if compiled else []
     names += ["onnxruntime", "openvino"]
     return names + ["ncnn"] if shape.batch == 1 else names
 
@@ -188,7 +188,7 @@ def peer(
         return runtimes.OpenVino(onnx_file(network), x, threads)
     if name == "ncnn":
         return runtimes.Ncnn(*ncnn_files(network), x, threads)
-    return runtimes.Torch(module(network), name.removeprefix("torch_"), x, threads)
+    return runtimes.pytorch(module(network), name.removeprefix("torch_"), x, threads)
 
 
 def errors(

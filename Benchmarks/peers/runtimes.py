@@ -67,22 +67,12 @@ class NetworkPeer:
 
 
 class Torch(NetworkPeer):
-    """PyTorch: `eager`, eager in `channels_last`, `frozen` trace, or `compiled`."""
+    """PyTorch: what is called with x."""
 
-    def __init__(self, module: torch.nn.Module, mode: str, x: Array, threads: int) -> None:
-        self._threads = threads
-        # Cloned, because NumPy's memory is not aligned to cache lines, and PyTorch's own is.
-        self._x = torch.from_numpy(x).clone()
-        if mode == CHANNELS_LAST:
-            self._x = self._x.contiguous(memory_format=torch.channels_last)
-            module = copy.deepcopy(module).to(memory_format=torch.channels_last)
-        torch.set_num_threads(threads)
-        self._body: Callable[[torch.Tensor], torch.Tensor] = module
-        if mode == "frozen":
-            self._body = frozen(module, self._x)
-        elif mode == "compiled":
-            torch.compiler.reset()
-            self._body = torch.compile(module, dynamic=False, options={"freezing": True})
+    def __init__(
+        self, body: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor, threads: int
+    ) -> None:
+        self._body, self._x, self._threads = body, x, threads
 
     def run(self, repetitions: int) -> float:
         """As all contenders."""
@@ -102,6 +92,23 @@ class Torch(NetworkPeer):
     def _result(self) -> Array:
         array: Array = self._y.contiguous().numpy()
         return array
+
+
+def pytorch(module: torch.nn.Module, mode: str, x: Array, threads: int) -> Torch:
+    """PyTorch `eager`, as a `frozen` trace or `compiled`; any of them in `channels_last` too."""
+    # Cloned, because NumPy's memory is not aligned to cache lines, and PyTorch's own is.
+    held = torch.from_numpy(x).clone()
+    if mode.endswith(CHANNELS_LAST):
+        held = held.contiguous(memory_format=torch.channels_last)
+        module = copy.deepcopy(module).to(memory_format=torch.channels_last)
+    torch.set_num_threads(threads)
+    if mode.startswith("frozen"):
+        return Torch(frozen(module, held), held, threads)
+    if mode.startswith("compiled"):
+        torch.compiler.reset()
+        compiled = torch.compile(module, dynamic=False, options={"freezing": True})
+        return Torch(compiled, held, threads)
+    return Torch(module, held, threads)
 
 
 def frozen(module: torch.nn.Module, x: torch.Tensor) -> torch.jit.ScriptModule:

@@ -7,7 +7,7 @@ from typing import Any
 
 from report import Result
 
-_LEFT = ("line", "pass", "fastest peer", "where", "geometric mean")
+_LEFT = ("line", "what", "pass", "fastest peer", "where", "geometric mean")
 
 
 def table(titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
@@ -38,13 +38,6 @@ def text(document: dict[str, Any], results: list[Result]) -> str:
     if any(result.errors for result in results):
         parts.append(_errors(results))
     parts.append(_means(document))
-    if slower := [result for result in results if result.speedup < 1]:
-        parts.append(
-            "Below 1.0: "
-            + ", ".join(
-                f"{result.line.name} ({result.speedup:.2f}, {result.fastest})" for result in slower
-            )
-        )
     return "\n\n".join(parts)
 
 
@@ -63,7 +56,7 @@ def _head(document: dict[str, Any]) -> str:
             f"- PyTorch {machine['torch']}, {machine['torch_capability']},"
             f" {machine['torch_waiting']}; torch.compile {machine['torch_compile']}{runtimes}",
             f"- {machine['date']}, {document['rounds']} rounds; milliseconds; speedups are the fastest"
-            " peer's time over Keel's",
+            " peer's time over Keel's, < marks those below 1",
         ]
     )
 

@@ -63,7 +63,8 @@ struct Service {
     case "result": try write(try pass().result(argument), to: argument)
     default:
       throw KeelError(
-        .argument, at: "request", expected: "machine, prepare, normalize, whiten, network, run or result",
+        .argument, at: "request",
+        expected: "machine, prepare, normalize, whiten, network, run or result",
         found: parts.first.map { String($0) } ?? "nothing")
     }
     return ""
