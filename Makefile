@@ -4,6 +4,7 @@ SWIFT ?= swift
 CONFIGURATION ?= release
 # One suite or more of Benchmarks/, and options for them: make bench SUITES=convolution OPTIONS=--quick
 SUITES ?= convolution memory normalization whitening
+# Of peers/compare.py: convolution, norms, whitening, inference.
 PEER_SUITES ?= convolution norms
 OPTIONS ?=
 # Seconds for each reader: make fuzz SECONDS=600 OPTIONS='--reader onnx --seed 7'
@@ -50,7 +51,7 @@ bench: dependencies ## Runs the benchmarks.
 
 PEERS = Benchmarks/.venv-peers
 
-bench-peers: dependencies $(PEERS)/installed ## Compares with PyTorch.
+bench-peers: dependencies $(PEERS)/installed ## Compares with PyTorch and other runtimes.
 	$(SWIFT) build -c release --package-path Benchmarks --product peer
 	@set -e; for suite in $(PEER_SUITES); do \
 	  $(PEERS)/bin/python Benchmarks/peers/compare.py --suite $$suite $(OPTIONS); \

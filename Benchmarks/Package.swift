@@ -57,7 +57,10 @@ let package = Package(
     // Keel's side of peers/compare.py: serves requests of another process.
     .executableTarget(
       name: "peer",
-      dependencies: ["BenchmarkHarness", .product(name: "Keel", package: "Keel")],
+      dependencies: [
+        "BenchmarkHarness", .product(name: "Keel", package: "Keel"),
+        .product(name: "KeelONNX", package: "Keel"),
+      ],
       swiftSettings: settings),
     .executableTarget(
       name: "whitening",
@@ -73,7 +76,13 @@ let package = Package(
       name: "ConvolutionBenchmarkTests", dependencies: ["convolution"], swiftSettings: settings),
     .testTarget(
       name: "NormalizationBenchmarkTests", dependencies: ["normalization"], swiftSettings: settings),
-    .testTarget(name: "PeerTests", dependencies: ["peer"], swiftSettings: settings),
+    .testTarget(
+      name: "PeerTests",
+      dependencies: [
+        "peer", .product(name: "Keel", package: "Keel"),
+        .product(name: "KeelONNX", package: "Keel"),
+      ],
+      swiftSettings: settings),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Times Keel against PyTorch in interleaved rounds, after comparing what they compute.
+"""Times Keel against PyTorch, and networks against other runtimes too, in interleaved rounds, after comparing what
+they compute.
 
     compare.py --suite convolution --threads 1,2
     compare.py --lines 'ResNet-18 b1 3x3' --rounds 5 --json
-    compare.py --suite norms --passes training_plain,training_relu --compile
+    compare.py --suite norms --passes training_plain,training_relu --full
+    compare.py --suite inference --threads 1,2 --lines 'ResNet|U-Net'
+    compare.py --suite inference --memory
 
 Exit status: 0 done, 1 results differ or a peer failed, 2 the call's arguments are wrong.
 """
@@ -22,37 +25,48 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy
-
 import affinity
+import inference
 import norms
 import report
 import shapes
+import tables
 import torch_norms
 import torch_peer
 import torch_whitenings
 import whitenings
+from accuracy import difference, tolerance
 from keel_peer import KeelPeer, PeerError
 from report import Line, Result
 from shapes import Array
 
 BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent
+# What `--memory` measures where no lines are asked for.
+MEMORY_LINES = "ResNet-50 b1 |U-Net b1 "
 # Seconds of work that a sample lasts at least.
 SAMPLE = 0.02
 
 
 @dataclass(frozen=True)
 class Suite:
-    """What is compared: lines, their passes, and both sides of a pass."""
+    """What is compared: lines, their passes, and all sides of a pass."""
 
     lines: Callable[[], list[Any]]
     passes: tuple[str, ...]
     operands: Callable[[Any], dict[str, Array]]
     # Keel's request, of a shape, a pass and a number of threads.
     prepare: Callable[[KeelPeer, Any, str, int], None]
-    # PyTorch's contenders, of a shape and a pass, and one of them.
-    layouts: Callable[[Any, str], list[str]]
+    # The names of the contenders beside Keel, of a shape and a pass, and one of them. All are held to the first.
+    peers: Callable[[Any, str], list[str]]
     peer: Callable[[Any, str, dict[str, Array], str, int], Any]
+    # What the names begin with in reports.
+    prefix: str = "torch_"
+    # Versions of contenders other than PyTorch.
+    versions: Callable[[], dict[str, str]] = dict
+    # What means are taken over beside passes.
+    group: Callable[[Any], str | None] = lambda line: None
+    # Errors against what is exact, from the first contender's results.
+    errors: Callable[[KeelPeer, Any, int, dict[str, Array]], dict[str, float]] | None = None
 
 
 def suites(compiled: bool) -> dict[str, Suite]:
@@ -68,6 +82,12 @@ def suites(compiled: bool) -> dict[str, Suite]:
         "whitening": Suite(
             whitenings.whitening_lines, whitenings.PASSES, whitenings.operands, KeelPeer.whiten,
             lambda shape, _: torch_whitenings.layouts(shape), torch_whitenings.TorchWhitening,
+        ),
+        "inference": Suite(
+            inference.inference_lines, inference.PASSES, inference.operands,
+            lambda keel, shape, _, threads: keel.infer(shape, threads, inference.MODES[0]),
+            lambda shape, _: inference.contenders(shape, compiled), inference.peer, prefix="",
+            versions=inference.versions, group=inference.group, errors=inference.errors,
         ),
     }  # fmt: skip
 
@@ -94,42 +114,37 @@ class Contender:
             seconds = self.run(self.repetitions)
 
 
-def difference(found: Array, expected: Array) -> float:
-    """The largest difference relative to the largest expected magnitude; NaN where either has one."""
-    largest = float(numpy.abs(expected).max())
-    return float(numpy.abs(found - expected).max()) / max(largest, float(numpy.finfo("f4").tiny))
-
-
-def tolerance(reduction: int) -> float:
-    """A floor for single operations, and growth with the square root of the sum's length."""
-    return 1e-5 + 1e-6 * math.sqrt(reduction)
-
-
 def compare(
     keel: KeelPeer, suite: Suite, line: Line, which: str, data: dict[str, Array], threads: int,
     rounds: int,
 ) -> Result:
-    """Checks and times one pass of one line."""
+    """Checks and times one pass of one line: every result is held to that of the first peer."""
     shape = line.shape
+    peers = {
+        suite.prefix + name: suite.peer(shape, which, data, name, threads)
+        for name in suite.peers(shape, which)
+    }
+    found = {name: peer.results() for name, peer in peers.items()}
+    reference = next(iter(found.values()))
+    errors = suite.errors(keel, shape, threads, reference) if suite.errors else {}
     suite.prepare(keel, shape, which, threads)
     keel.run(1)
     expected = shape.results(which)
-    computed = {name: keel.result(name, extents) for name, (extents, _) in expected.items()}
-    contenders = [Contender("keel", keel.run)]
-    largest = 0.0
-    for layout in suite.layouts(shape, which):
-        peer = suite.peer(shape, which, data, layout, threads)
-        for name, array in peer.results().items():
-            found = difference(computed[name], array)
-            bound = tolerance(expected[name][1])
-            # Not `found > bound`: a NaN must fail.
-            if not found <= bound:
+    found["keel"] = {name: keel.result(name, extents) for name, (extents, _) in expected.items()}
+    largest = dict.fromkeys(found, 0.0)
+    for side, results in found.items():
+        for name, (_, length) in expected.items():
+            off, bound = difference(results[name], reference[name]), tolerance(length)
+            # Not `off > bound`: a NaN must fail.
+            if not off <= bound:
                 raise Mismatch(
-                    f"{line.name}, {which}, {threads} thread(s), {layout}, {name}: relative"
-                    f" difference {found:.2e}, at most {bound:.2e} allowed"
+                    f"{line.name}, {which}, {threads} thread(s), {side}, {name}: relative"
+                    f" difference {off:.2e}, at most {bound:.2e} allowed"
                 )
-            largest = max(largest, found)
-        contenders.append(Contender(layout, peer.run))
+            largest[side] = max(largest[side], off)
+    del found, reference
+    contenders = [Contender("keel", keel.run)]
+    contenders += [Contender(name, peer.run) for name, peer in peers.items()]
     for contender in contenders:
         contender.calibrate()
     samples: dict[str, list[float]] = {contender.name: [] for contender in contenders}
@@ -137,16 +152,19 @@ def compare(
         for contender in contenders:
             samples[contender.name].append(contender.run(contender.repetitions))
     mine = samples.pop("keel")
-    return Result(line, which, threads, largest, mine, samples)
+    return Result(
+        line, which, threads, largest["keel"], mine, samples, suite.group(line), errors
+    )
 
 
-def machine(keel: KeelPeer, threads: int, compiled: bool) -> dict[str, Any]:
+def machine(keel: KeelPeer, suite: Suite, threads: int, compiled: bool) -> dict[str, Any]:
     now = datetime.datetime.now(datetime.timezone.utc)
     return {
         **keel.machine(threads),
         **torch_peer.versions(),
+        "runtimes": suite.versions(),
         "cpus": affinity.confine([os.getpid(), keel.process], threads),
-        "torch_compile": "timed" if compiled else "not timed (--compile)",
+        "torch_compile": "timed" if compiled else "not timed (--full)",
         "date": now.isoformat(timespec="seconds"),
         "load_average": os.getloadavg()[0],
     }
@@ -157,7 +175,9 @@ def run(options: argparse.Namespace) -> None:
     suite, lines = options.comparison, options.chosen
     everything: list[Result] = []
     with KeelPeer(options.peer, options.keep_environment) as keel:
-        machines = {threads: machine(keel, threads, options.compile) for threads in options.threads}
+        machines = {
+            threads: machine(keel, suite, threads, options.full) for threads in options.threads
+        }
         for number, line in enumerate(lines, 1):
             data = suite.operands(line.shape)
             keel.load(data)
@@ -169,19 +189,31 @@ def run(options: argparse.Namespace) -> None:
                     for which in options.passes
                 ]
     progress("")
-    tables: list[str] = []
+    texts: list[str] = []
     for threads in options.threads:
         results = [result for result in everything if result.threads == threads]
         document = report.report(options.suite, machines[threads], options.rounds, results)
-        tables.append(report.text(document, results))
-        files = report.write(options.output, document, results)
+        texts.append(tables.text(document, results))
+        files = report.write(options.output, document, results, texts[-1])
         print("wrote " + ", ".join(file.name for file in files), file=sys.stderr)
     if options.json:
         first = machines[options.threads[0]]
         document = report.report(options.suite, first, options.rounds, everything)
         print(json.dumps(document, indent=2))
     else:
-        print("\n\n".join(tables))
+        print("\n\n".join(texts))
+
+
+def run_memory(options: argparse.Namespace) -> None:
+    """Measures what stays in memory, prints, and writes the files."""
+    import resident
+
+    document = resident.measure(
+        options.chosen, options.peer, options.keep_environment, options.threads[0]
+    )
+    files = resident.write(options.output, document)
+    print("wrote " + ", ".join(file.name for file in files), file=sys.stderr)
+    print(json.dumps(document, indent=2) if options.json else resident.text(document))
 
 
 def progress(message: str) -> None:
@@ -207,7 +239,8 @@ def positive(text: str) -> int:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description="Times Keel against PyTorch in interleaved rounds, after comparing results."
+        description="Times Keel against PyTorch and others in interleaved rounds, after comparing"
+        " results."
     )
     processors = len(os.sched_getaffinity(0))
     parser.add_argument("--suite", choices=sorted(suites(False)), default="convolution")
@@ -215,14 +248,19 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--passes", metavar="A,B", help="(default: all of the suite)")
     parser.add_argument(
         "--threads", type=numbers, default=[processors], metavar="A,B",
-        help="thread counts of both sides (default: the process's CPUs)",
+        help="thread counts of all sides (default: the process's CPUs)",
     )  # fmt: skip
     parser.add_argument("--rounds", type=positive, default=15, help="(default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print one JSON object, nothing else")
     parser.add_argument(
-        "--compile", action="store_true",
-        help="also time torch.compile (norms; half a minute for each line and pass; needs a C++"
-        " compiler, named by CXX)",
+        "--full", action="store_true",
+        help="also time torch.compile (norms, inference; half a minute and more for each line and"
+        " pass; needs a C++ compiler, named by CXX)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--memory", action="store_true",
+        help="instead of times, the increase of resident memory from before loading a network to"
+        " after its first run (inference; default lines: ResNet-50 and U-Net at batch 1)",
     )  # fmt: skip
     parser.add_argument(
         "--keep-environment", action="store_true", help="leave OPENBLAS_CORETYPE as it is"
@@ -235,13 +273,17 @@ def arguments() -> argparse.Namespace:
         "--output", type=pathlib.Path, default=BENCHMARKS / "Results", help="folder for the files"
     )
     options = parser.parse_args()
-    suite = options.comparison = suites(options.compile)[options.suite]
+    suite = options.comparison = suites(options.full)[options.suite]
     options.passes = options.passes.split(",") if options.passes else list(suite.passes)
     if unknown := set(options.passes) - set(suite.passes):
         known = ", ".join(suite.passes)
         parser.error(f"--passes: not one of {known}: {', '.join(sorted(unknown))}")
-    if options.compile and options.suite != "norms":
-        parser.error("--compile: only for the suite norms")
+    if options.full and options.suite not in ("norms", "inference"):
+        parser.error("--full: only for the suites norms and inference")
+    if options.memory and options.suite != "inference":
+        parser.error("--memory: only for the suite inference")
+    if options.memory and not options.lines:
+        options.lines = MEMORY_LINES
     try:
         pattern = re.compile(options.lines, re.IGNORECASE)
     except re.error as error:
@@ -255,7 +297,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     try:
-        run(options)
+        (run_memory if options.memory else run)(options)
     except (Mismatch, PeerError) as error:
         progress("")
         print(f"error: {error}", file=sys.stderr)

@@ -10,6 +10,7 @@ import tempfile
 
 import numpy
 
+from inference import NetworkShape
 from norms import NormShape
 from shapes import Array, Shape
 from whitenings import WhiteningShape
@@ -61,7 +62,7 @@ class KeelPeer:
         return machine
 
     def load(self, operands: dict[str, Array]) -> None:
-        """Hands over operands, such as x, weight and dy, in Keel's layout."""
+        """Hands over operands, such as x, weight and dy, in Keel's layout; a network's x as its file has it."""
         for name, array in operands.items():
             array.tofile(self._path(name))
 
@@ -86,6 +87,10 @@ class KeelPeer:
     def whiten(self, shape: WhiteningShape, which: str, threads: int) -> None:
         """Prepares a pass of a whitening on what was loaded."""
         self._ask("whiten " + json.dumps(shape.request(which, threads)))
+
+    def infer(self, shape: NetworkShape, threads: int, mode: str) -> None:
+        """Prepares a network, planned as the mode says, on what was loaded."""
+        self._ask("network " + json.dumps(shape.request(threads, mode)))
 
     def run(self, repetitions: int) -> float:
         """Seconds of one run, the mean of the repetitions; one more before them is not timed."""

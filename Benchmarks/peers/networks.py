@@ -1,12 +1,16 @@
-"""The networks of parity.py: those of torchvision, and some that it lacks, with random weights and statistics."""
+"""The networks of parity.py and of the suite `inference`: those of torchvision, and some that it lacks, with random
+weights and statistics; and how they become ONNX files."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib.machinery
 import importlib.util
+import pathlib
 import sys
 import types
+import warnings
 from collections.abc import Callable
 
 import torch
@@ -14,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
+@functools.cache
 def _load_torchvision() -> types.ModuleType:
     """torchvision.models alone: its networks are plain Python, and its compiled operators fit one version of PyTorch
     only."""
@@ -40,6 +45,18 @@ class LeNet(nn.Sequential):
             nn.Conv2d(1, 6, 5, padding=2), nn.Tanh(), nn.AvgPool2d(2),
             nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(),
             nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10),
+        )  # fmt: skip
+
+
+class BatchNormNet(nn.Sequential):
+    """Keel's network of the same name, for 28×28 digits: batch norm behind everything but the classifier."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            nn.Conv2d(1, 32, 3), nn.BatchNorm2d(32), nn.ReLU(),
+            nn.Conv2d(32, 64, 3), nn.BatchNorm2d(64), nn.ReLU(),
+            nn.MaxPool2d(2), nn.Dropout(0.25), nn.Flatten(),
+            nn.Linear(9216, 128), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, 10),
         )  # fmt: skip
 
 
@@ -142,10 +159,11 @@ class Network:
         module = self.make().eval()
         with torch.no_grad():
             for part in module.modules():
-                if isinstance(part, (nn.BatchNorm2d, nn.InstanceNorm2d)) and part.weight is not None:
+                batch_norms = (nn.BatchNorm1d, nn.BatchNorm2d)
+                if isinstance(part, (*batch_norms, nn.InstanceNorm2d)) and part.weight is not None:
                     part.weight.uniform_(0.5, 1.5)
                     part.bias.normal_(0, 0.3)
-                if isinstance(part, nn.BatchNorm2d):
+                if isinstance(part, batch_norms):
                     part.running_mean.normal_(0, 0.3)
                     part.running_var.uniform_(0.5, 1.5)
         return module
@@ -156,13 +174,15 @@ class Network:
         return torch.randn(batch, self.channels, self.size, self.size, generator=generator)
 
 
+def torchvision(name: str, size: int = 224, **options: object) -> Network:
+    """A network of torchvision."""
+    models = _load_torchvision()
+    return Network(name, lambda: getattr(models, name)(weights=None, **options), size=size)
+
+
 def networks() -> list[Network]:
     """The networks whose exports Keel reads."""
-    models = _load_torchvision()
-
-    def of(name: str, size: int = 224, **options: object) -> Network:
-        return Network(name, lambda: getattr(models, name)(weights=None, **options), size=size)
-
+    of = torchvision
     return [
         of("resnet18"), of("resnet50"), of("resnext50_32x4d"), of("vgg11_bn"), of("vgg16"),
         of("densenet121"), of("inception_v3", 299, init_weights=False),
@@ -172,3 +192,20 @@ def networks() -> list[Network]:
         of("regnet_x_400mf"), of("convnext_tiny"), of("alexnet"), Network("unet", UNet, size=128),
         Network("lenet5", LeNet, 1, 28), Network("style_transfer", StyleTransfer, size=128),
     ]  # fmt: skip
+
+
+def export(module: torch.nn.Module, x: torch.Tensor, exporter: str, file: pathlib.Path) -> None:
+    """Writes a network as ONNX, its batch open, by tracing (`trace`) or by the default exporter."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if exporter == "trace":
+            torch.onnx.export(
+                module, (x,), str(file), dynamo=False, training=torch.onnx.TrainingMode.PRESERVE,
+                do_constant_folding=False, input_names=["x"], output_names=["y"],
+                dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}},
+            )  # fmt: skip
+        else:
+            torch.onnx.export(
+                module, (x,), str(file), dynamo=True, optimize=False, input_names=["x"],
+                output_names=["y"], dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False,
+            )  # fmt: skip

@@ -20,7 +20,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import warnings
 
 import numpy
 import onnx
@@ -28,25 +27,9 @@ import onnxruntime
 import torch
 
 import networks
+from accuracy import difference
 
 TOLERANCE = 1e-4
-
-
-def export(module: torch.nn.Module, x: torch.Tensor, exporter: str, file: pathlib.Path) -> None:
-    """Writes a network, its batch open."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if exporter == "trace":
-            torch.onnx.export(
-                module, (x,), str(file), dynamo=False, training=torch.onnx.TrainingMode.PRESERVE,
-                do_constant_folding=False, input_names=["x"], output_names=["y"],
-                dynamic_axes={"x": {0: "batch"}, "y": {0: "batch"}},
-            )  # fmt: skip
-        else:
-            torch.onnx.export(
-                module, (x,), str(file), dynamo=True, optimize=False, input_names=["x"],
-                output_names=["y"], dynamic_shapes=({0: torch.export.Dim("batch")},), verbose=False,
-            )  # fmt: skip
 
 
 @dataclasses.dataclass
@@ -98,13 +81,6 @@ class Keel:
         return done.returncode, printed, done.stderr.strip()
 
 
-def difference(found: numpy.ndarray, expected: numpy.ndarray) -> float:
-    """The largest difference relative to the largest output; infinite for another shape."""
-    if found.shape != expected.shape:
-        return float("inf")
-    return float(numpy.abs(found - expected).max() / numpy.abs(expected).max())
-
-
 def check(
     keel: Keel, network: networks.Network, exporter: str, folder: pathlib.Path, seed: int, batch: int
 ) -> Line:
@@ -116,7 +92,7 @@ def check(
     file, given, folded = folder / "model.onnx", folder / "x.npy", folder / "folded.onnx"
     numpy.save(given, x.numpy())
     try:
-        export(module, x, exporter, file)
+        networks.export(module, x, exporter, file)
     except Exception as error:  # noqa: BLE001 (an exporter may raise anything)
         line.trouble = f"not exported: {str(error).splitlines()[0][:80]}"
         return line

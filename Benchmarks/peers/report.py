@@ -1,4 +1,4 @@
-"""What a comparison says: summaries, a table, files and a chart."""
+"""What a comparison says: summaries, files and a chart."""
 
 from __future__ import annotations
 
@@ -39,36 +39,47 @@ class Result:
     line: Line
     which: str
     threads: int
-    # The largest difference between the two, relative to the largest value.
+    # The largest difference of Keel's results from the first peer's, relative to the largest value.
     difference: float
     keel: Samples
-    torch: dict[str, Samples]
+    peers: dict[str, Samples]
+    # What means are taken over beside the pass.
+    group: str | None
+    # Errors against what is exact: `torch`, and Keel's in each mode.
+    errors: dict[str, float]
 
     @property
-    def layout(self) -> str:
-        """The memory format that PyTorch is fastest in here, by its least time."""
-        return min(self.torch, key=lambda layout: min(self.torch[layout]))
+    def fastest(self) -> str:
+        """The peer that is fastest here, by its median."""
+        return min(self.peers, key=lambda peer: median(self.peers[peer]))
 
     @property
     def speedup(self) -> float:
-        """PyTorch's time over Keel's: the median over rounds of the ratio within a round."""
-        return median(a / b for a, b in zip(self.torch[self.layout], self.keel, strict=True))
+        """The fastest peer's time over Keel's: the median over rounds of the ratio within a round."""
+        return median(a / b for a, b in zip(self.peers[self.fastest], self.keel, strict=True))
 
     @property
     def speedup_of_minima(self) -> float:
-        """PyTorch's least time over Keel's."""
-        return min(self.torch[self.layout]) / min(self.keel)
+        """The least time of any peer over Keel's."""
+        return min(map(min, self.peers.values())) / min(self.keel)
+
+    @property
+    def error_ratios(self) -> dict[str, float]:
+        """Keel's errors over PyTorch's own, of each mode."""
+        floor = max(self.errors.get("torch", 0.0), 1e-9)
+        return {mode: error / floor for mode, error in self.errors.items() if mode != "torch"}
 
     def entry(self) -> dict[str, Any]:
         """All there is to know, for JSON; times are seconds."""
-        times = {"keel": self.keel} | {f"torch_{name}": s for name, s in self.torch.items()}
+        times = {"keel": self.keel} | self.peers
         return {
             "line": self.line.name,
             "pass": self.which,
             "threads": self.threads,
             **self.line.shape.figures,
             "difference": self.difference,
-            "torch_layout": self.layout,
+            **{f"error_{name}": error for name, error in self.errors.items()},
+            "fastest_peer": self.fastest,
             "speedup": self.speedup,
             "speedup_of_minima": self.speedup_of_minima,
             "minimum": {name: min(samples) for name, samples in times.items()},
@@ -95,11 +106,18 @@ def _summary(results: list[Result]) -> dict[str, Any]:
 
 
 def report(suite: str, machine: dict[str, Any], rounds: int, results: list[Result]) -> dict[str, Any]:
-    """The one object of `--json`. Speedups are PyTorch's time over Keel's: above 1 Keel is faster."""
+    """The one object of `--json`. Speedups are the fastest peer's time over Keel's: above 1 Keel is faster."""
     passes = {
         which: _summary([result for result in results if result.which == which])
         for which in dict.fromkeys(result.which for result in results)
     }
+    groups = {
+        group: _summary([result for result in results if result.group == group])
+        for group in dict.fromkeys(result.group for result in results)
+        if group is not None
+    }
+    modes = {mode: None for result in results for mode in result.error_ratios}
+    ratios = {mode: max(result.error_ratios[mode] for result in results) for mode in modes}
     return {
         "suite": suite,
         "machine": machine,
@@ -107,93 +125,21 @@ def report(suite: str, machine: dict[str, Any], rounds: int, results: list[Resul
         "rounds": rounds,
         **_summary(results),
         "passes": passes,
+        "groups": groups,
+        **{f"max_error_{mode}_over_torch": ratio for mode, ratio in ratios.items()},
         "lines": [result.entry() for result in results],
     }
 
 
-_TITLES = (
-    "line", "pass", "Keel min", "median", "torch min", "median", "layout", "of minima", "paired",
-)  # fmt: skip
-
-
-def _rows(results: list[Result]) -> list[tuple[str, ...]]:
-    return [
-        (
-            result.line.name, result.which.replace("_", " "),
-            f"{min(result.keel) * 1e3:.3f}", f"{median(result.keel) * 1e3:.3f}",
-            f"{min(result.torch[result.layout]) * 1e3:.3f}",
-            f"{median(result.torch[result.layout]) * 1e3:.3f}",
-            result.layout, f"{result.speedup_of_minima:.2f}", f"{result.speedup:.2f}",
-        )
-        for result in results
-    ]  # fmt: skip
-
-
-def text(document: dict[str, Any], results: list[Result]) -> str:
-    """A table in Markdown with aligned columns, milliseconds; under it the means."""
-    rows = [_TITLES, *_rows(results)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_TITLES))]
-    left = {_TITLES.index(name) for name in ("line", "pass", "layout")}
-
-    def drawn(cells: tuple[str, ...]) -> str:
-        padded = (
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(cells, widths, strict=True))
-        )
-        return "| " + " | ".join(padded) + " |"
-
-    rule = "|" + "|".join(
-        "-" * (width + 2) if column in left else "-" * (width + 1) + ":"
-        for column, width in enumerate(widths)
-    ) + "|"  # fmt: skip
-    return "\n".join(
-        [_head(document), "", drawn(rows[0]), rule, *map(drawn, rows[1:]), "", _means(document)]
-    )
-
-
-def _head(document: dict[str, Any]) -> str:
-    machine = document["machine"]
-    threads = " and ".join(map(str, document["threads"]))
-    load = f", load {machine['load_average']:.1f} at the start" if "load_average" in machine else ""
-    return "\n".join(
-        [
-            f"# {document['suite']}: Keel and PyTorch, {threads} thread(s)",
-            "",
-            f"- CPU: {machine['cpu']}, {machine['processors']} processors{load}",
-            f"- Keel: {machine['build']} build; OpenBLAS {machine['blas_version']}, core"
-            f" {machine['blas_core']} ({machine['blas_core_choice']})",
-            f"- PyTorch {machine['torch']}, {machine['torch_capability']},"
-            f" {machine['torch_waiting']}; torch.compile {machine['torch_compile']}",
-            f"- {machine['date']}, {document['rounds']} rounds; milliseconds; speedups are PyTorch's"
-            " time over Keel's",
-        ]
-    )
-
-
-def _means(document: dict[str, Any]) -> str:
-    rows = [*document["passes"].items(), ("overall", document)]
-    lines = [
-        "| pass | geometric mean, paired | of minima | least, paired | where | of minima"
-        " | Keel faster |",
-        "|---|---:|---:|---:|---|---:|---:|",
-    ]
-    for name, summary in rows:
-        lines.append(
-            f"| {name.replace('_', ' ')} | {summary['geomean_speedup']:.2f}"
-            f" | {summary['geomean_speedup_of_minima']:.2f} | {summary['min_speedup']:.2f}"
-            f" | {summary['min_speedup_line']} | {summary['min_speedup_of_minima']:.2f}"
-            f" | {summary['keel_faster']} of {summary['count']} |"
-        )
-    return "\n".join(lines)
-
-
-def write(folder: pathlib.Path, document: dict[str, Any], results: list[Result]) -> list[pathlib.Path]:
-    """Writes <suite>-<threads>.json and .md, and .png where matplotlib is installed."""
+def write(
+    folder: pathlib.Path, document: dict[str, Any], results: list[Result], text: str
+) -> list[pathlib.Path]:
+    """Writes <suite>-<threads>.json and, of the text, .md, and .png where matplotlib is installed."""
     folder.mkdir(parents=True, exist_ok=True)
     stem = f"{document['suite']}-{'-'.join(map(str, document['threads']))}"
     files = [folder / f"{stem}.json", folder / f"{stem}.md"]
     files[0].write_text(json.dumps(document, indent=2) + "\n")
-    files[1].write_text(text(document, results) + "\n")
+    files[1].write_text(text + "\n")
     chart = folder / f"{stem}.png"
     return files + [chart] if _draw(chart, document, results) else files
 
@@ -228,7 +174,7 @@ def _draw(file: pathlib.Path, document: dict[str, Any], results: list[Result]) -
         panel.set_title(
             f"{which.replace('_', ' ')}\nmean {_mean(speedups):.2f}, least {min(speedups):.2f}"
         )
-        panel.set_xlabel("speedup of Keel over PyTorch")
+        panel.set_xlabel("speedup of Keel over the fastest peer")
         panel.grid(axis="x", alpha=0.3)
         panel.margins(y=0.5 / max(len(names), 1))
     panels[0][0].set_yticks(range(len(names)), names, fontsize=7)

@@ -42,7 +42,12 @@ struct Bench: ParsableCommand {
     let fusedGflopPerSecond: Double
     let maxRelativeDifference: Double
     let weightsMb: Double
+    /// Of the folded network, as `arenaMb`: inputs, arena and scratch.
     let workspaceMb: Double
+    /// Values between operations.
+    let arenaMb: Double
+    /// Of the process, which holds both networks.
+    let peakRssMb: Double
   }
 
   func run() throws {
@@ -80,7 +85,9 @@ struct Bench: ParsableCommand {
       fusedGflopPerSecond: 2 * Double(multiplyAdds) / (times.fused.medianMs * 1e6),
       maxRelativeDifference: difference,
       weightsMb: Double(4 * model.graph.weights.reduce(0) { $0 + $1.tensor.count }) / 1e6,
-      workspaceMb: Double(comparison.fused.plan.byteCount) / 1e6)
+      workspaceMb: Double(comparison.fused.plan.byteCount) / 1e6,
+      arenaMb: Double(comparison.fused.plan.arenaByteCount) / 1e6,
+      peakRssMb: Double(peakResidentByteCount()) / 1e6)
     if json { try printJSON(result) } else { show(result, report) }
   }
 

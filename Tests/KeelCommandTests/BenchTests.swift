@@ -20,6 +20,8 @@ import Testing
     let maxRelativeDifference: Double
     let weightsMb: Double
     let workspaceMb: Double
+    let arenaMb: Double
+    let peakRssMb: Double
   }
 
   @Test func json() async throws {
@@ -43,12 +45,15 @@ import Testing
     #expect(result.maxRelativeDifference <= 1e-5)
     // 220,090 trainable values, and two running statistics for each of 1,808 channels.
     #expect(abs(result.weightsMb - 4 * (220_090 + 2 * 1808) / 1e6) <= 1e-9)
-    #expect(result.workspaceMb > 0)
+    #expect(result.arenaMb > 0)
+    #expect(result.workspaceMb >= result.arenaMb)
+    // The program alone has some megabytes; the tests' own memory, some hundreds, must not count.
+    #expect(result.peakRssMb > result.weightsMb + result.workspaceMb && result.peakRssMb < 150)
     #expect(
       try run.keys() == [
         "network", "batch", "threads", "rounds", "vector_level", "blas_core",
         "multiply_adds_per_image", "unfused", "fused", "speedup", "fused_gflop_per_second",
-        "max_relative_difference", "weights_mb", "workspace_mb",
+        "max_relative_difference", "weights_mb", "workspace_mb", "arena_mb", "peak_rss_mb",
       ])
   }
 

@@ -6,9 +6,17 @@ public final class PlannedGraph {
   private let workspace: Workspace
 
   /// Plans a graph with an output `y` or others for its inputs and sets them.
-  public init(_ graph: Graph, inputs: [String: Tensor], threads: Int) throws(KeelError) {
-    plan = try Plan(
-      graph, inputShapes: inputs.mapValues(\.shape), options: PlanOptions(threads: threads))
+  public convenience init(
+    _ graph: Graph, inputs: [String: Tensor], threads: Int
+  ) throws(KeelError) {
+    try self.init(graph, inputs: inputs, options: PlanOptions(threads: threads))
+  }
+
+  /// Plans a graph as the options say.
+  public init(
+    _ graph: Graph, inputs: [String: Tensor], options: PlanOptions
+  ) throws(KeelError) {
+    plan = try Plan(graph, inputShapes: inputs.mapValues(\.shape), options: options)
     workspace = plan.makeWorkspace()
     for (name, tensor) in inputs { try workspace.setInput(name, .float32(tensor)) }
   }

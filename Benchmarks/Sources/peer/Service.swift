@@ -10,10 +10,11 @@ import Keel
 /// | `prepare JSON` | `ok`; reads `x`, `weight` and `dy` from the folder as the pass needs them |
 /// | `normalize JSON` | as `prepare`, for a normalization; reads `x`, `scale`, `shift`, `residual`, `dy` |
 /// | `whiten JSON` | as `prepare`, for a whitening; reads `x`, `style`, `dy` |
+/// | `network JSON` | as `prepare`, for an ONNX file; reads what its input is called |
 /// | `run REPETITIONS` | `ok` and the seconds of all repetitions; one run before them is not timed |
 /// | `result NAME` | `ok`; writes that result of the last run into the folder |
 ///
-/// Files are raw Floats in the machine's byte order and Keel's layout. What cannot be served is answered
+/// Files are raw Floats in the machine's byte order and Keel's layout (a network's: the ONNX file's). What cannot be served is answered
 /// with `error` and the reason.
 struct Service {
   private let folder: URL
@@ -51,13 +52,19 @@ struct Service {
         (request: WhiteningRequest, load: Load) throws(KeelError) in
         try PreparedWhitening(request, load: load)
       }
+    case "network":
+      try prepare(argument, at: "network") {
+        (request: NetworkRequest, load: Load) throws(KeelError) in
+        try PreparedNetwork(request, load: load)
+      }
     case "run":
       let repetitions = try Self.count(argument, of: "repetitions")
       return "\(try run(try pass(), repetitions: repetitions))"
     case "result": try write(try pass().result(argument), to: argument)
     default:
       throw KeelError(
-        .argument, at: "request", expected: "machine, prepare, normalize, whiten, run or result",
+        .argument, at: "request",
+        expected: "machine, prepare, normalize, whiten, network, run or result",
         found: parts.first.map { String($0) } ?? "nothing")
     }
     return ""

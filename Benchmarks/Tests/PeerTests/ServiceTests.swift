@@ -23,24 +23,6 @@ import Testing
     """
   }
 
-  private static func withFolder(_ body: (URL) throws -> Void) throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString)
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    try body(folder)
-  }
-
-  private static func write(_ numbers: [Float], to file: URL) throws {
-    try numbers.withUnsafeBytes { try Data($0).write(to: file) }
-  }
-
-  private static func read(_ file: URL) throws -> [Float] {
-    let data = try Data(contentsOf: file)
-    return [Float](unsafeUninitializedCapacity: data.count / 4) { buffer, count in
-      count = data.copyBytes(to: buffer) / 4
-    }
-  }
-
   private static let results: [(request: String, x: [Float], expected: [Float])] = [
     (request("forward"), [1, 2, 3, 4, 5, 6, 7, 8], [12, 34, 56, 78]),
     (request("input_gradient"), [1, 2, 3, 4, 5, 6, 7, 8], [10, 1, 20, 2, 30, 3, 40, 4]),
@@ -52,28 +34,28 @@ import Testing
 
   @Test(arguments: results)
   func computesEachPass(request: String, x: [Float], expected: [Float]) throws {
-    try Self.withFolder { folder in
-      try Self.write(x, to: folder.appending(path: "x"))
-      try Self.write([10, 1], to: folder.appending(path: "weight"))
-      try Self.write([1, 2, 3, 4], to: folder.appending(path: "dy"))
+    try TestFolder.with { folder in
+      try TestFolder.write(x, to: folder.appending(path: "x"))
+      try TestFolder.write([10, 1], to: folder.appending(path: "weight"))
+      try TestFolder.write([1, 2, 3, 4], to: folder.appending(path: "dy"))
       var service = Service(folder: folder.path)
       #expect(service.answer(request) == "ok")
       let answer = service.answer("run 3").split(separator: " ")
       #expect(answer.count == 2 && answer[0] == "ok")
       #expect(try #require(Double(answer[1])) > 0)
       #expect(service.answer("result y") == "ok")
-      #expect(try Self.read(folder.appending(path: "y")) == expected)
+      #expect(try TestFolder.read(folder.appending(path: "y")) == expected)
     }
   }
 
   /// Two channels of x are (1, 3) and (0, 4): z is −1 and 1 but for ε.
   @Test func normalizes() throws {
-    try Self.withFolder { folder in
+    try TestFolder.with { folder in
       for (name, numbers) in [
         ("x", [1, 0, 3, 4]), ("scale", [2, 3]), ("shift", [0, 1]), ("residual", [4, 0, 0, 0]),
         ("dy", [1, 2, 3, 4]),
       ] as [(String, [Float])] {
-        try Self.write(numbers, to: folder.appending(path: name))
+        try TestFolder.write(numbers, to: folder.appending(path: name))
       }
       var service = Service(folder: folder.path)
       let request = """
@@ -87,7 +69,7 @@ import Testing
         ("dresidual", [1, 0, 3, 4]),
       ] as [(String, [Float])] {
         #expect(service.answer("result \(name)") == "ok")
-        let found = try Self.read(folder.appending(path: name))
+        let found = try TestFolder.read(folder.appending(path: name))
         #expect(zip(found, expected).allSatisfy { abs($0 - $1) < 1e-3 }, "\(name) \(found)")
       }
       #expect(service.answer("result z").hasPrefix("error graph error"))
@@ -96,7 +78,7 @@ import Testing
   }
 
   @Test func errorsNameWhatIsWrong() throws {
-    try Self.withFolder { folder in
+    try TestFolder.with { folder in
       var service = Service(folder: folder.path)
       #expect(service.answer("").hasPrefix("error argument error at request"))
       #expect(service.answer("dance").hasSuffix("found dance"))
@@ -106,7 +88,7 @@ import Testing
       #expect(service.answer(Self.request("sideways")).hasPrefix("error argument error at prepare"))
       #expect(service.answer(Self.request("forward", batch: 0)).hasPrefix("error shape error"))
       #expect(service.answer(Self.request("forward")).hasPrefix("error file error"))
-      try Self.write([1, 2, 3], to: folder.appending(path: "x"))
+      try TestFolder.write([1, 2, 3], to: folder.appending(path: "x"))
       #expect(service.answer(Self.request("forward")).hasSuffix("expected 32 bytes, found 12"))
     }
   }
