@@ -1,5 +1,5 @@
 internal import Foundation
-public import KeelTensor
+internal import KeelTensor
 
 /// How much memory plans may take where the caller says nothing.
 public enum MemoryLimit {
