@@ -41,6 +41,8 @@ typedef struct KeelPoolAxis {
 typedef struct KeelPool {
   KeelPoolAxis z, y, x;
   long channels;
+  long xStride, yStride; /* floats from one pixel of the source, of the result, to the next; gradients
+                            take both to be `channels` */
   long taps;          /* of a window of which nothing is cut off */
   const long *offset; /* floats from such a window's first pixel to each, where there are at most 64 */
   int tiles;          /* every pixel lies in exactly one window */
@@ -201,10 +203,10 @@ typedef struct KeelLoops {
   long panel; /* the most vectors of a panel: of the columns that one call of windowProduct makes */
   long lanes; /* the most matrices of one call of jacobi */
 
-  /* y[r, c] = act(y[r, c] + bias[c] + residual[r, c]); bias and residual may be null; rows of y and
-     residual lie `stride` floats apart. */
+  /* y[r, c] = act(y[r, c] + bias[c] + residual[r, c]); bias and residual may be null; rows of y lie `stride`
+     floats apart, those of the residual `residualStride`. */
   void (*epilogue)(float *y, long rows, long channels, long stride, const float *bias,
-                   const float *residual, int relu);
+                   const float *residual, long residualStride, int relu);
   void (*add)(float *y, const float *a, const float *b, long count);
   /* y = f(x); y may be x */
   void (*activate)(float *y, const float *x, long count, KeelActivation f);
@@ -268,10 +270,12 @@ typedef struct KeelLoops {
   void (*cellAdjoints)(const KeelOperation *op, const KeelMoments *moments, long first, long cells,
                        const double *sum, const double *product, double *dMean,
                        double *dDeviations);
-  /* y = act(v + residual), v of the map; residual may be null. `streams` here and below: results go past the
-     caches where they are aligned vectors. */
-  void (*normalize)(const KeelMap *map, float *y, const float *x, long rows, long channels,
-                    const float *residual, int relu, int streams);
+  /* y = act(v + residual), v of the map; residual may be null, and each of the three has rows that lie its
+     stride of floats apart. `streams` here and below: results go past the caches where they are aligned
+     vectors. */
+  void (*normalize)(const KeelMap *map, float *y, long yStride, const float *x, long xStride,
+                    long rows, long channels, const float *residual, long residualStride, int relu,
+                    int streams);
   /* With g = dy where active, else 0, and γ = rowScale if there is one, else 1: sum[c] = Σ γ·g,
      product[c] = Σ γ·g·(x − pivot[c]). With a saved output, dResidual = g where not null. Where rows have scales of their
      own, dScale += g·z and dShift += g, each by its stride of the map with each row. */

@@ -10,6 +10,7 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
   private let activation: Activation?
   private let bias: Int?
   private let residual: Int?
+  private let residualStride: Int
   private let packed: Tensor?
   /// Where a weight that is packed at each run goes.
   private let packedOffset: Int
@@ -26,7 +27,9 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
     self.moments = moments
     activation = epilogue.activation
     bias = epilogue.hasBias ? 2 : nil
-    residual = epilogue.hasResidual ? (epilogue.hasBias ? 3 : 2) : nil
+    residual = epilogue.residualOperand
+    residualStride =
+      residual.flatMap { request.inputStrides[$0] } ?? request.outputs[0].channelCount
     let workspace = kernel.workspaceCount(request.parallelism)
     if let weight = request.constants[1] {
       var tensor = Tensor(zeros: [kernel.packedWeightCount])
@@ -51,7 +54,8 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
 
   func run(_ operands: Operands, _ parallelism: Parallelism) {
     let epilogue = EpilogueOperands(
-      bias: operands.floats(bias), residual: operands.floats(residual), activation: activation,
+      bias: operands.floats(bias), residual: operands.floats(residual),
+      residualStride: residualStride, activation: activation,
       moments: moments?.tiles(operands.scratch + momentsOffset))
     if let packed {
       kernel.run(

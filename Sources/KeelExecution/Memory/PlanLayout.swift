@@ -10,6 +10,7 @@ internal struct PlanLayout {
   let scratchOffset: Int
   private(set) var scratchByteCount = 0
   private(set) var constants: [Tensor] = []
+  private let steps: [PlanStep]
   private let storage: StorageAssignment
   private let offsetOfPiece: [Int: Int]
   private var constantOfPiece: [Int: Int] = [:]
@@ -27,8 +28,10 @@ internal struct PlanLayout {
       options.weights == .variable
       ? ConstantResults() : try ConstantResults(graph, shapes: shapes, options: options)
     self.constantResults = constantResults
+    let steps = StepFusion.steps(graph, constants: constantResults)
+    self.steps = steps
     let storage = StorageAssignment(
-      graph, shapes: shapes, constants: Set(constantResults.tensors.keys))
+      graph, steps: steps, shapes: shapes, constants: Set(constantResults.tensors.keys))
     self.storage = storage
     var offsets: [Int: Int] = [:]
     var end = 0
@@ -42,8 +45,8 @@ internal struct PlanLayout {
       for weight in graph.weights { place(weight.value) }
     }
     var pieces: [Int] = []
-    for node in graph.nodes {
-      for output in node.outputs {
+    for step in steps {
+      for output in step.outputs {
         let piece = storage.piece[output.index]
         if piece == output.index, !storage.isExternal[piece] { pieces.append(piece) }
       }
@@ -59,36 +62,50 @@ internal struct PlanLayout {
     scratchOffset = end + arena.byteCount
   }
 
-  /// Prepares the kernels of all nodes but those whose results are constant. Constants are the graph's tensors, shared and not copied; what
-  /// kernels pack is theirs.
+  /// Prepares the kernels of all steps but concatenations whose operands are all in their places. Constants
+  /// are the graph's tensors, shared and not copied; what kernels pack is theirs.
   mutating func makeSteps() throws(KeelError) -> [Plan.Step] {
-    var steps: [Plan.Step] = []
-    for (position, node) in graph.nodes.enumerated()
-    where !constantResults.nodes.contains(position) {
-      var constants: [Int: Tensor] = [:]
-      for (i, input) in node.inputs.enumerated() {
-        constants[i] = constantResults.tensors[input.index]
-      }
-      let kernel = try KernelRequest(
-        node: node, inputs: node.inputs.map { shapes[$0.index] },
-        outputs: node.outputs.map { shapes[$0.index] },
-        elementType: graph.type(of: node.outputs[0]).elementType,
-        operandType: node.inputs.first.map { graph.type(of: $0).elementType } ?? .float32,
-        constants: constants,
-        parallelism: options.parallelism
-      ).prepare()
+    var made: [Plan.Step] = []
+    for (index, step) in steps.enumerated() where !storage.slices.isDone(index) {
+      let kernel = try request(index).prepare()
       scratchByteCount = max(scratchByteCount, kernel.scratchCount * MemoryLayout<Float>.size)
-      steps.append(
+      made.append(
         Plan.Step(
-          node: node, kernel: kernel, inputs: node.inputs.map { place($0) },
-          outputs: node.outputs.map { place($0) }))
+          node: step.node, kernel: kernel, inputs: step.inputs.map { place($0) },
+          outputs: step.outputs.map { place($0) }))
     }
-    return steps
+    return made
+  }
+
+  /// The operands of a node that never change, by position.
+  private func constants(of node: Node) -> [Int: Tensor] {
+    var constants: [Int: Tensor] = [:]
+    for (i, input) in node.inputs.enumerated() {
+      constants[i] = constantResults.tensors[input.index]
+    }
+    return constants
+  }
+
+  private func request(_ index: Int) -> KernelRequest {
+    let step = steps[index]
+    return KernelRequest(
+      node: step.node, inputs: step.inputs.map { shapes[$0.index] },
+      outputs: step.outputs.map { shapes[$0.index] },
+      elementType: graph.type(of: step.outputs[0]).elementType,
+      operandType: step.inputs.first.map { graph.type(of: $0).elementType } ?? .float32,
+      constants: constants(of: step.node),
+      prologue: step.prologue.map { Prologue($0, constants: constants(of: $0)) },
+      inputStrides: step.inputs.map(storage.slices.stride),
+      outputStrides: step.outputs.map(storage.slices.stride),
+      copiedOperands: storage.slices.copied[index], parallelism: options.parallelism)
   }
 
   mutating func place(_ value: ValueID) -> Plan.Place {
     let piece = storage.piece[value.index]
-    if let offset = offsetOfPiece[piece] { return .workspace(offset) }
+    if let offset = offsetOfPiece[piece] {
+      let slice = storage.slices.slices[value.index]?.offset ?? 0
+      return .workspace(offset + slice * MemoryLayout<Float>.size)
+    }
     if let index = constantOfPiece[piece] { return .constant(index) }
     guard let tensor = constantResults.tensors[piece] else {
       preconditionFailure("value \(value.index) has no place")

@@ -5,16 +5,19 @@ package import KeelTensor
 package struct EpilogueOperands {
   package var bias: UnsafePointer<Float>?
   package var residual: UnsafePointer<Float>?
+  /// The floats from one row of the residual to the next; nil for the result's.
+  package var residualStride: Int?
   package var activation: Activation?
   /// The moments of the result's channels, where they are wanted of whole tiles.
   package var moments: TileMoments?
 
   package init(
     bias: UnsafePointer<Float>? = nil, residual: UnsafePointer<Float>? = nil,
-    activation: Activation? = nil, moments: TileMoments? = nil
+    residualStride: Int? = nil, activation: Activation? = nil, moments: TileMoments? = nil
   ) {
     self.bias = bias
     self.residual = residual
+    self.residualStride = residualStride
     self.activation = activation
     self.moments = moments
   }
@@ -39,9 +42,11 @@ package struct EpilogueOperands {
     let offset = first * stride + columns.lowerBound
     let isReLU = activation == .relu
     if isReLU || bias != nil || residual != nil {
+      let residualStride = residualStride ?? stride
       loops.epilogue(
         y + offset, count, columns.count, step * stride, bias.map { $0 + columns.lowerBound },
-        residual.map { $0 + offset }, isReLU ? 1 : 0)
+        residual.map { $0 + first * residualStride + columns.lowerBound }, step * residualStride,
+        isReLU ? 1 : 0)
     }
     guard let activation, !isReLU else { return }
     let leaf = activation.leaf
