@@ -23,12 +23,12 @@ INLINE void epilogueRow(float *y, long channels, const float *bias, const float 
 }
 
 static void epilogue(float *y, long rows, long channels, long stride, const float *bias,
-                     const float *residual, int relu) {
+                     const float *residual, long residualStride, int relu) {
   for (long r = 0; r < rows; r++) {
     float *row = y + r * stride;
     if (residual) {
-      if (relu) epilogueRow(row, channels, bias, residual + r * stride, 1);
-      else epilogueRow(row, channels, bias, residual + r * stride, 0);
+      if (relu) epilogueRow(row, channels, bias, residual + r * residualStride, 1);
+      else epilogueRow(row, channels, bias, residual + r * residualStride, 0);
     } else {
       if (relu) epilogueRow(row, channels, bias, 0, 1);
       else epilogueRow(row, channels, bias, 0, 0);

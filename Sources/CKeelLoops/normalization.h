@@ -236,19 +236,20 @@ INLINE void normalizeRow(const int rows_, const int relu, const int streams, flo
 #undef BODY
 }
 
-static void normalize(const KeelMap *map, float *y, const float *x, long rows, long channels,
-                      const float *residual, int relu, int streams) {
+static void normalize(const KeelMap *map, float *y, long yStride, const float *x, long xStride,
+                      long rows, long channels, const float *residual, long residualStride,
+                      int relu, int streams) {
   const float *pivot = map->pivot, *scale = map->scale, *shift = map->shift;
 #define ROWS(HAS, RELU, RESIDUAL, STREAMS)                                                    \
   for (long r = 0; r < rows; r++)                                                             \
-    normalizeRow(HAS, RELU, STREAMS, y + r * channels, x + r * channels, channels, pivot, scale, \
+    normalizeRow(HAS, RELU, STREAMS, y + r * yStride, x + r * xStride, channels, pivot, scale, \
                  shift, HAS ? map->rowScale + r * map->scaleStride : 0,                       \
                  HAS ? map->rowShift + r * map->shiftStride : 0,                              \
-                 RESIDUAL ? residual + r * channels : 0);
+                 RESIDUAL ? residual + r * residualStride : 0);
 #define FORMS(HAS, STREAMS)                                                                        \
   if (residual) { if (relu) { ROWS(HAS, 1, 1, STREAMS) } else { ROWS(HAS, 0, 1, STREAMS) } } \
   else { if (relu) { ROWS(HAS, 1, 0, STREAMS) } else { ROWS(HAS, 0, 0, STREAMS) } }
-  if (streams && canStream(y, channels)) {
+  if (streams && canStream(y, channels) && canStream(y, yStride)) {
     if (map->rowScale) { FORMS(1, 1) } else { FORMS(0, 1) }
     drain();
   } else {

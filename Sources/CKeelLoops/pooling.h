@@ -61,7 +61,7 @@ INLINE long listPixels(const KeelPool *p, const PoolBox *b, PoolCursor *at, long
   while (at->z < b->countZ) {
     long row = (at->z * p->z.step * p->y.input + at->y * p->y.step) * p->x.input;
     for (; at->x < b->countX && n < PORTION; at->x++)
-      offset[n++] = (row + at->x * p->x.step) * p->channels;
+      offset[n++] = (row + at->x * p->x.step) * p->xStride;
     if (at->x < b->countX) break;
     at->x = 0;
     if (++at->y == b->countY) {
@@ -154,11 +154,11 @@ INLINE void pool(const int kind, float *y, const float *x, const KeelPool *pool,
   PoolPlace at = poolPlace(&p, first);
   for (long i = 0; i < count;) {
     PoolBox b = poolBox(&p, at.z, at.y, at.x);
-    const float *from = x + (at.image * pixels + b.first) * channels;
+    const float *from = x + (at.image * pixels + b.first) * p.xStride;
     /* 2×2 and 3×3 windows are unrolled, and those of which nothing is cut off follow each other. */
     const int isShort = b.whole && (p.taps == 4 || p.taps == 9);
     do {
-      float *to = y + i * channels;
+      float *to = y + i * p.yStride;
       float divisor = kind == POOL_AVERAGE ? poolDivisor(&p, at.z, at.y, at.x) : 1;
       if (isShort && p.taps == 4)
         poolPixels(kind, to, from, channels, p.offset, 4, 0, 1, divisor);
@@ -167,7 +167,7 @@ INLINE void pool(const int kind, float *y, const float *x, const KeelPool *pool,
       else
         FOR_PORTIONS(&p, b, poolPixels(kind, to, from, channels, offset, count, again, last, divisor));
       i++;
-      if (at.x + 1 < p.x.output) from += (p.x.first[at.x + 1] - p.x.first[at.x]) * channels;
+      if (at.x + 1 < p.x.output) from += (p.x.first[at.x + 1] - p.x.first[at.x]) * p.xStride;
       poolAdvance(&p, &at);
     } while (isShort && i < count && at.x > 0 && p.x.count[at.x] == p.x.window);
   }
@@ -212,7 +212,7 @@ INLINE void maximumOfBox(float *best, long long *index, const float *x, long cha
                          const KeelPool *p, PoolBox b) {
   FOR_PORTIONS(p, b, {
     long long pixel[PORTION];
-    for (long t = 0; t < count; t++) pixel[t] = b.first + offset[t] / p->channels;
+    for (long t = 0; t < count; t++) pixel[t] = b.first + offset[t] / p->xStride;
     maximumPixels(best, index, x, channels, offset, pixel, count, again);
   });
 }
@@ -224,8 +224,8 @@ static void poolMaximumIndices(float *y, long long *index, const float *x, const
   PoolPlace at = poolPlace(&p, first);
   for (long i = 0; i < count; i++) {
     PoolBox b = poolBox(&p, at.z, at.y, at.x);
-    maximumOfBox(y + i * channels, index + i * channels,
-                 x + (at.image * pixels + b.first) * channels, channels, &p, b);
+    maximumOfBox(y + i * p.yStride, index + i * channels,
+                 x + (at.image * pixels + b.first) * p.xStride, channels, &p, b);
     poolAdvance(&p, &at);
   }
 }

@@ -32,6 +32,7 @@ typedef struct Block {
   long ahead;        /* floats that `next` moves for every V of the depth; 0: nothing is to be brought */
   long column, columns; /* of the result: the first, and how many there are */
   int add;           /* whether the result holds the sum of earlier blocks */
+  KeelEpilogue last; /* what follows the last block; nothing after the others */
 } Block;
 
 /* The ends of rows that are no whole vectors: out of line, because every tile has some. */
@@ -62,6 +63,51 @@ static __attribute__((noinline)) void storeEnds(float *const *rows, long count, 
       float ends[MOST_ROWS * KEEL_WIDTH];                                                         \
       EACH(r, R) store(ends + r * KEEL_WIDTH, s[r][(V) - 1]);                                     \
       storeEnds(to_, R, ((V) - 1) * KEEL_WIDTH, ends, rest_, add_);                               \
+    }                                                                                             \
+  }
+
+/* The ends of a block's rows, with its epilogue. */
+static __attribute__((noinline)) void finishEnds(float *const *rows, long count, long first,
+                                                 const float *ends, long channels, const Block *q) {
+  const KeelEpilogue last = q->last;
+  const float *bias = last.bias ? last.bias + first : 0;
+  for (long r = 0; r < count; r++, ends += KEEL_WIDTH) {
+    float *to = rows[r] + first;
+    long c = 0;
+#define BODY(T)                                           \
+  T v = LOAD(T, ends + c);                                \
+  if (q->add) v += LOAD(T, to + c);                       \
+  if (bias) v += LOAD(T, bias + c);                       \
+  if (last.adds) v += LOAD(T, to + last.residual + c);    \
+  if (last.relu) v = POSITIVE(T, v);                      \
+  STORE(T, to + c, v);
+    CHANNELS(BODY)
+#undef BODY
+  }
+}
+
+/* Stores a block's sums like STORE_SUMS, with its epilogue. */
+#define FINISH_SUMS(R, V, row, q)                                                                 \
+  {                                                                                               \
+    float *to_[MOST_ROWS];                                                                        \
+    EACH(r, R) to_[r] = (row);                                                                    \
+    const KeelEpilogue last_ = (q)->last;                                                         \
+    const long rest_ = (q)->columns - ((V) - 1) * KEEL_WIDTH;                                     \
+    const int add_ = (q)->add, whole_ = rest_ < KEEL_WIDTH ? (V) - 1 : (V);                       \
+    EACH(v, V) if (v < whole_) {                                                                  \
+      if (add_) EACH(r, R) s[r][v] += load(to_[r] + v * KEEL_WIDTH);                              \
+      if (last_.bias) {                                                                           \
+        const Vector t_ = load(last_.bias + v * KEEL_WIDTH);                                      \
+        EACH(r, R) s[r][v] += t_;                                                                 \
+      }                                                                                           \
+      if (last_.adds) EACH(r, R) s[r][v] += load(to_[r] + last_.residual + v * KEEL_WIDTH);       \
+      if (last_.relu) EACH(r, R) s[r][v] = POSITIVE(Vector, s[r][v]);                             \
+      EACH(r, R) store(to_[r] + v * KEEL_WIDTH, s[r][v]);                                         \
+    }                                                                                             \
+    if (whole_ < (V)) {                                                                           \
+      float ends[MOST_ROWS * KEEL_WIDTH];                                                         \
+      EACH(r, R) store(ends + r * KEEL_WIDTH, s[r][(V) - 1]);                                     \
+      finishEnds(to_, R, ((V) - 1) * KEEL_WIDTH, ends, rest_, q);                                 \
     }                                                                                             \
   }
 
@@ -96,7 +142,7 @@ INLINE void windowTile(const int R, const int V, long row, const Block *q) {
     }
     for (; k < depth; k++, b += V * KEEL_WIDTH) addOuter(R, V, s, a, k, b);
   }
-  STORE_SUMS(R, V, q->to[row + r] + q->column, q->columns, q->add)
+  FINISH_SUMS(R, V, q->to[row + r] + q->column, q)
 }
 
 /* Pixels' rows; a line of `next` is brought into L1 for each of the depth, and the result's lines where so
@@ -113,7 +159,7 @@ INLINE void pixelTile(const int R, const int V, long row, const Block *q) {
     __builtin_prefetch(next, 0, 3);
     addOuter(R, V, s, a, k, b);
   }
-  STORE_SUMS(R, V, q->y + (row + r) * q->yStep, q->columns, q->add)
+  FINISH_SUMS(R, V, q->y + (row + r) * q->yStep, q)
 }
 
 /* The last columns, where they are no whole vector. */
@@ -286,7 +332,8 @@ static void productBlock(long vectors, Block q, long nextStep) {
 }
 
 static void windowProduct(float *const *to, const float *const *from, long rows, long runs,
-                          long depth, long offset, const float *b, long column, long columns) {
+                          long depth, long offset, const float *b, long column, long columns,
+                          const KeelEpilogue *epilogue) {
   const long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH, width = vectors * KEEL_WIDTH;
   Block q = {.to = to, .rows = rows, .b = b, .column = column, .columns = columns};
   /* Parts of a run, or some runs. */
@@ -299,6 +346,7 @@ static void windowProduct(float *const *to, const float *const *from, long rows,
       q.offset = offset + k;
       q.depth = k + most < depth ? most : depth - k;
       q.next = q.b + q.runs * q.depth * width;
+      if (epilogue && run + q.runs >= runs && k + q.depth >= depth) q.last = *epilogue;
       productBlock(vectors, q, width);
       q.b = q.next;
       q.add = 1;
@@ -307,7 +355,7 @@ static void windowProduct(float *const *to, const float *const *from, long rows,
 }
 
 static void pixelProduct(float *y, long yStep, const float *x, long xStep, long rows, long depth,
-                         const float *b, long columns) {
+                         const float *b, long columns, const KeelEpilogue *epilogue) {
   const long vectors = (columns + KEEL_WIDTH - 1) / KEEL_WIDTH, width = vectors * KEEL_WIDTH;
   Block q = {.y = y, .yStep = yStep, .xStep = xStep, .rows = rows, .runs = 1, .b = b,
              .columns = columns};
@@ -316,6 +364,7 @@ static void pixelProduct(float *y, long yStep, const float *x, long xStep, long 
     q.x = x + k;
     q.depth = k + most < depth ? most : depth - k;
     q.next = parts > 1 ? q.b + q.depth * width : 0;
+    if (epilogue && k + q.depth >= depth) q.last = *epilogue;
     productBlock(vectors, q, width);
     q.b += q.depth * width;
     q.add = 1;

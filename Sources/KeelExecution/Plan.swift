@@ -60,6 +60,8 @@ public struct Plan: Sendable {
     case workspace(Int)
     /// A tensor of the plan.
     case constant(Int)
+    /// In the kernel, packed: no run reads it where it was.
+    case packed
   }
 
   /// A value that the caller sees.
@@ -71,7 +73,8 @@ public struct Plan: Sendable {
     var byteCount: Int { shape.elementCount * type.byteCount }
   }
 
-  /// What the plan was made from, without what leads to no result.
+  /// What the plan was made from, without what leads to no result, and without the contents of constant weights: what
+  /// runs need of those is packed.
   public let graph: Graph
   /// How it was made.
   public let options: PlanOptions
@@ -97,36 +100,27 @@ public struct Plan: Sendable {
   /// - Parameters:
   ///   - graph: what to run; fold it first where batch norms are to vanish.
   ///   - inputShapes: the shape of every input, which gives open extents their values.
+  ///   - sharing: a plan of the same graph for other shapes, such as another batch, whose packed weights are used again,
+  ///     so that they are in memory once. Algorithms are then those of that plan: make the first for the shapes that
+  ///     matter most.
   /// - Throws: `KeelError` for shapes that do not fit, an empty batch, one value per channel in training; of kind
   ///   `memory` for a plan beyond its limit, before it takes that memory; of kind `file` where measured choices
   ///   cannot be kept.
   public init(
-    _ graph: Graph, inputShapes: [String: Shape], options: PlanOptions = PlanOptions()
-  ) throws(KeelError) {
-    try self.init(graph, inputShapes, options, sharing: nil)
-  }
-
-  /// A plan of the same graph for other shapes, such as another batch, with the same packed weights: these are in
-  /// memory once. Algorithms stay those of this plan; make the first plan for the shapes that matter most.
-  /// - Throws: as the initializer.
-  public func replanned(inputShapes: [String: Shape]) throws(KeelError) -> Plan {
-    try Plan(graph, inputShapes, options, sharing: self)
-  }
-
-  private init(
-    _ graph: Graph, _ inputShapes: [String: Shape], _ options: PlanOptions, sharing: Plan?
+    _ graph: Graph, inputShapes: [String: Shape], options: PlanOptions = PlanOptions(),
+    sharing: Plan? = nil
   ) throws(KeelError) {
     var editor = GraphEditor(graph)
     if options.weights == .constant { editor.updates = [] } else { editor.keepChangingWeights() }
     let graph = try editor.finish()
     var layout = try PlanLayout(
       graph, inputShapes: inputShapes, options: options, sharing: sharing)
-    self.graph = graph
+    self.graph = options.weights == .constant ? graph.droppingWeights() : graph
     self.options = options
     steps = try layout.makeSteps()
     inputs = layout.ports(graph.inputs.map { ($0.name, $0.value) })
     outputs = layout.ports(graph.outputs.map { ($0.name, $0.value) })
-    let weights = layout.ports(graph.weights.map { ($0.name, $0.value) })
+    let weights = layout.ports(self.graph.weights.map { ($0.name, $0.value) })
     self.weights = weights
     updates = graph.updates.map { (weights[$0.weight]!, layout.port($0.value)) }
     constants = layout.constants

@@ -102,20 +102,15 @@ public final class Workspace {
   }
 
   /// A weight's present contents.
-  /// - Throws: `KeelError` for an unknown name.
+  /// - Throws: `KeelError` for an unknown name, or a plan with constant weights.
   public func weight(_ name: String) throws(KeelError) -> Tensor {
-    try tensor(try find(name, plan.weights, "weight")).floats(at: "weight \(name)")
+    try tensor(try findWeight(name)).floats(at: "weight \(name)")
   }
 
   /// Gives a weight of a training plan other contents.
   /// - Throws: `KeelError` for an unknown name, another shape, or a plan with constant weights.
   public func setWeight(_ name: String, _ tensor: Tensor) throws(KeelError) {
-    let port = try find(name, plan.weights, "weight")
-    guard plan.options.weights == .variable else {
-      throw KeelError(
-        .graph, at: "weight \(name)", expected: "a plan with variable weights",
-        found: "constant weights")
-    }
+    let port = try findWeight(name)
     guard tensor.shape == port.shape else {
       throw KeelError(
         .shape, at: "weight \(name)", expected: "\(port.shape)", found: "\(tensor.shape)")
@@ -123,7 +118,7 @@ public final class Workspace {
     copy(tensor, to: port)
   }
 
-  /// Every weight's present contents.
+  /// Every weight's present contents; none for a plan with constant weights.
   public var weights: [String: Tensor] {
     var result: [String: Tensor] = [:]
     for (name, port) in plan.weights {
@@ -157,6 +152,15 @@ public final class Workspace {
         .graph, at: "\(kind) \(name)", expected: "one of \(ports.keys.sorted())", found: name)
     }
     return port
+  }
+
+  private func findWeight(_ name: String) throws(KeelError) -> Plan.Port {
+    guard plan.options.weights == .variable else {
+      throw KeelError(
+        .graph, at: "weight \(name)", expected: "a plan with variable weights",
+        found: "constant weights")
+    }
+    return try find(name, plan.weights, "weight")
   }
 
   private func floats(_ port: Plan.Port) -> UnsafeMutableBufferPointer<Float> {
@@ -207,6 +211,7 @@ extension Plan {
     switch place {
     case .workspace(let offset): memory + offset
     case .constant(let index): UnsafeMutableRawPointer(constants[index].unsafeBase)
+    case .packed: memory
     }
   }
 }

@@ -161,6 +161,13 @@ public struct Graph: Sendable {
     return counts
   }
 
+  /// The same graph without its weights' contents: their values are left, with their types.
+  package func droppingWeights() -> Graph {
+    var result = self
+    result.weights = []
+    return result
+  }
+
   /// The same graph with other contents for some weights.
   /// - Throws: `KeelError` of kind `graph` for an unknown name, of kind `shape` for another shape.
   public func replacingWeights(_ tensors: [String: Tensor]) throws(KeelError) -> Graph {

@@ -56,6 +56,12 @@ struct AllocationTests {
     Case(name: "movements", weights: .variable, batch: 8) { try movements() },
     Case(name: "selections", weights: .variable, batch: 40) { try selections() },
     Case(name: "normalizations", weights: .variable, batch: 8) { try normalizations() },
+    Case(name: "slices and prologues", weights: .constant, batch: 2) {
+      try ConcatenationSliceTests.cases[0].graph()
+    },
+    Case(name: "slices, and operands that are copied", weights: .constant, batch: 2) {
+      try ConcatenationSliceTests.cases[5].graph()
+    },
   ]
 
   @Test func theCounterCounts() {

@@ -51,7 +51,8 @@ import Testing
     let plan = try Plan(
       graph, inputShapes: shapes(batch: 8), options: PlanOptions(exact: true))
     for batch in [1, 3, 16] {
-      let other = try plan.replanned(inputShapes: shapes(batch: batch))
+      let other = try Plan(
+        graph, inputShapes: shapes(batch: batch), options: plan.options, sharing: plan)
       #expect(other.weightByteCount == plan.weightByteCount)
       #expect(other.sharedWeightBytes(with: plan) == plan.weightByteCount)
       let inputs = try graph.randomInputs(seed: 7, batch: batch)
@@ -68,7 +69,8 @@ import Testing
     let plan = try Plan(
       graph, inputShapes: shapes(batch: 2), options: PlanOptions(memoryLimit: limit))
     // More than before without the weights, which it does not pack again.
-    let larger = try plan.replanned(inputShapes: shapes(batch: 3))
+    let larger = try Plan(
+      graph, inputShapes: shapes(batch: 3), options: plan.options, sharing: plan)
     #expect(larger.byteCount > plan.byteCount)
   }
 

@@ -5,20 +5,20 @@
 
 static void testEpilogue(long channels) {
   enum { ROWS = 3 };
-  const long stride = channels + 5;
+  const long stride = channels + 5, far = channels + 9;
   for (int has = 0; has < 8; has++) {
-    float *y = numbers(ROWS * stride), *bias = numbers(channels), *residual = numbers(ROWS * stride);
+    float *y = numbers(ROWS * stride), *bias = numbers(channels), *residual = numbers(ROWS * far);
     double *expected = doubles(ROWS * stride);
     for (long i = 0; i < ROWS * stride; i++) {
       expected[i] = y[i];
       long c = i % stride;
       if (c >= channels) continue;
       if (has & 1) expected[i] += bias[c];
-      if (has & 2) expected[i] += residual[i];
+      if (has & 2) expected[i] += residual[i / stride * far + c];
       if ((has & 4) && expected[i] < 0) expected[i] = 0;
     }
     ENTRY(epilogue)(y, ROWS, channels, stride, has & 1 ? bias : 0, has & 2 ? residual : 0,
-                    (has & 4) != 0);
+                    far, (has & 4) != 0);
     expect("epilogue", channels, y, expected, ROWS * stride, 1e-6);
     release();
   }

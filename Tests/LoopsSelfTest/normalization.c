@@ -81,19 +81,24 @@ static double valued(const KeelMap *map, float x, long r, long c) {
 }
 
 static void testNormalize(long channels) {
-  for (int has = 0; has < 16; has++) {
-    float *y = blank(ROWS * channels), *x = numbers(ROWS * channels),
-          *residual = numbers(ROWS * channels);
+  for (int has = 0; has < 32; has++) {
+    /* Rows of larger ones, each of its own; what lies between those of y stays. */
+    const long apart = has & 16 ? 1 : 0, yStride = channels + 16 * apart,
+               xStride = channels + 3 * apart, residualStride = channels + 7 * apart;
+    float *y = numbers(ROWS * yStride), *x = numbers(ROWS * xStride),
+          *residual = numbers(ROWS * residualStride);
     KeelMap map = maps(channels, has & 4, channels, has & 1 ? channels : 0);
-    double *expected = doubles(ROWS * channels);
+    double *expected = doubles(ROWS * yStride);
+    for (long i = 0; i < ROWS * yStride; i++) expected[i] = y[i];
     for (long i = 0; i < ROWS * channels; i++) {
-      double v = valued(&map, x[i], i / channels, i % channels);
-      if (has & 1) v += residual[i];
-      expected[i] = (has & 2) && v < 0 ? 0 : v;
+      const long r = i / channels, c = i % channels;
+      double v = valued(&map, x[r * xStride + c], r, c);
+      if (has & 1) v += residual[r * residualStride + c];
+      expected[r * yStride + c] = (has & 2) && v < 0 ? 0 : v;
     }
-    ENTRY(normalize)(&map, y, x, ROWS, channels, has & 1 ? residual : 0, (has & 2) / 2,
-                     (has & 8) / 8);
-    expect("normalize", channels, y, expected, ROWS * channels, 2e-6);
+    ENTRY(normalize)(&map, y, yStride, x, xStride, ROWS, channels, has & 1 ? residual : 0,
+                     residualStride, (has & 2) / 2, (has & 8) / 8);
+    expect("normalize", channels, y, expected, ROWS * yStride, 2e-6);
     release();
   }
 }

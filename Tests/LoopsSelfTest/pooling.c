@@ -33,12 +33,15 @@ static void makeAxis(KeelPoolAxis *to, long tables[3][MOST], Axis a) {
   }
 }
 
-static void makeCase(Case *c, const Axis axes[3], long channels, int tiles) {
+static void makeCase(Case *c, const Axis axes[3], long channels, long xStride, long yStride,
+                     int tiles) {
   KeelPool *p = &c->pool;
   makeAxis(&p->z, c->tables, axes[0]);
   makeAxis(&p->y, c->tables + 3, axes[1]);
   makeAxis(&p->x, c->tables + 6, axes[2]);
   p->channels = channels;
+  p->xStride = xStride;
+  p->yStride = yStride;
   p->taps = p->z.window * p->y.window * p->x.window;
   p->offset = c->offsets;
   p->tiles = tiles;
@@ -48,7 +51,7 @@ static void makeCase(Case *c, const Axis axes[3], long channels, int tiles) {
     for (long y = 0; y < p->y.window; y++)
       for (long x = 0; x < p->x.window; x++)
         *offset++ = ((z * p->z.step * p->y.input + y * p->y.step) * p->x.input + x * p->x.step) *
-                    channels;
+                    xStride;
 }
 
 /* The pixels of a window in order; returns how many. */
@@ -65,7 +68,7 @@ static long pixelsOf(const KeelPool *p, long position, long *pixels) {
 
 static void testPool(const Axis axes[3], long channels, int tiles) {
   Case c;
-  makeCase(&c, axes, channels, tiles);
+  makeCase(&c, axes, channels, channels, channels, tiles);
   const KeelPool *p = &c.pool;
   const long in = p->z.input * p->y.input * p->x.input;
   const long out = p->z.output * p->y.output * p->x.output;
@@ -140,6 +143,42 @@ static void testPool(const Axis axes[3], long channels, int tiles) {
   release();
 }
 
+/* The same on pixels that are slices of larger ones, bit for bit; what lies between stays. */
+static void testSlices(const Axis axes[3], long channels) {
+  const long xStride = channels + 3, yStride = channels + 5;
+  Case dense, apart;
+  makeCase(&dense, axes, channels, channels, channels, 0);
+  makeCase(&apart, axes, channels, xStride, yStride, 0);
+  const KeelPool *p = &dense.pool;
+  const long in = BATCH * p->z.input * p->y.input * p->x.input;
+  const long out = BATCH * p->z.output * p->y.output * p->x.output;
+  float *x = numbers(in * xStride), *xDense = blank(in * channels), *y = numbers(out * yStride),
+        *yDense = blank(out * channels);
+  long long *index = (long long *)blank(2 * out * channels),
+            *indexDense = (long long *)blank(2 * out * channels);
+  double *expected = doubles(out * yStride);
+  for (long i = 0; i < in; i++)
+    for (long c = 0; c < channels; c++) xDense[i * channels + c] = x[i * xStride + c];
+  for (int kind = 0; kind < 4; kind++) {
+    for (int form = 0; form < 2; form++) {
+      const KeelPool *q = form ? &apart.pool : p;
+      float *to = form ? y : yDense;
+      const float *from = form ? x : xDense;
+      if (kind == 0) ENTRY(poolMaximum)(to, from, q, 0, out);
+      if (kind == 1) ENTRY(poolAverage)(to, from, q, 0, out);
+      if (kind == 2) ENTRY(poolNorm)(to, from, q, 0, out);
+      if (kind == 3) ENTRY(poolMaximumIndices)(to, form ? index : indexDense, from, q, 0, out);
+      if (form) continue;
+      for (long i = 0; i < out * yStride; i++)
+        expected[i] = i % yStride < channels ? yDense[i / yStride * channels + i % yStride] : y[i];
+    }
+    expect("pooling of slices", channels, y, expected, out * yStride, 0);
+  }
+  for (long i = 0; i < out * channels; i++)
+    if (index[i] != indexDense[i]) fail("poolMaximumIndices of slices", channels, "another index");
+  release();
+}
+
 void testPooling(void) {
   static const struct { Axis axes[3]; int tiles; } cases[] = {
       {{{1, 1, 1, 0, 1}, {6, 2, 2, 0, 1}, {8, 2, 2, 0, 1}}, 1},
@@ -150,6 +189,8 @@ void testPooling(void) {
       {{{1, 1, 1, 0, 1}, {1, 1, 1, 0, 1}, {23, 3, 2, 1, 1}}, 0},
   };
   for (int l = 0; l < LENGTHS; l++)
-    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++)
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
       testPool(cases[i].axes, lengths[l], cases[i].tiles);
+      testSlices(cases[i].axes, lengths[l]);
+    }
 }

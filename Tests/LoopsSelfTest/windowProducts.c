@@ -9,15 +9,28 @@ static void makeRows(const float **table, long count, long length) {
   for (long i = 0; i < count; i++) table[i] = all + (i * 7 % count) * length;
 }
 
+/* What an epilogue makes of a sum; `form` has a bit for each of its parts. */
+static double finished(int form, double sum, float bias, float residual) {
+  if (form & 1) sum += bias;
+  if (form & 2) sum += residual;
+  return form & 4 && sum < 0 ? 0 : sum;
+}
+
+static KeelEpilogue epilogueOf(int form, const float *bias, const float *residual, const float *y) {
+  return (KeelEpilogue){.bias = form & 1 ? bias : 0, .adds = form >> 1 & 1, .residual = residual - y,
+                        .relu = form >> 2};
+}
+
 static void testProduct(long columns, long depth) {
   const long width = ENTRY(width), most = width * ENTRY(panel);
   const long step = (columns + width - 1) / width * width;
   for (long rows = 1; rows <= MOST; rows += 5) {
     /* Packed, then tap by tap from a weight that lies otherwise, which may be wider. */
-    for (int streamed = columns > most; streamed < (columns == step ? 2 : 1); streamed++) {
+    for (int form = columns > most ? 8 : 0; form < (columns == step ? 9 : 8); form++) {
+      const int streamed = form == 8;
       const long taps[RUNS] = {4, 0, 2}, column = 3, wide = column + columns;
       const float *from[RUNS * MOST];
-      float *to[MOST], *y = numbers(rows * wide), *b = numbers(5 * depth * step),
+      float *to[MOST], *both = numbers(2 * rows * wide), *y = both, *bias = numbers(columns), *b = numbers(5 * depth * step),
             *copy = blank(64 * most);
       double *expected = doubles(rows * wide);
       makeRows(from, RUNS * rows, OFFSET + depth);
@@ -31,13 +44,14 @@ static void testProduct(long columns, long depth) {
           for (long k = 0; k < depth; k++)
             sum += (double)from[r * rows + p][OFFSET + k] *
                    b[((streamed ? taps[r] : r) * depth + k) * step + j];
-        expected[i] = sum;
+        expected[i] = streamed ? sum : finished(form, sum, bias[j], y[rows * wide + i]);
       }
+      const KeelEpilogue epilogue = epilogueOf(form, bias, y + rows * wide, y);
       if (streamed)
         ENTRY(streamedProduct)(to, from, rows, RUNS, depth, OFFSET, b, step, depth * step, taps,
                                copy, column, columns);
       else
-        ENTRY(windowProduct)(to, from, rows, RUNS, depth, OFFSET, b, column, columns);
+        ENTRY(windowProduct)(to, from, rows, RUNS, depth, OFFSET, b, column, columns, &epilogue);
       expect(streamed ? "streamedProduct" : "windowProduct", columns, y, expected, rows * wide,
              8e-6);
       release();
@@ -50,17 +64,20 @@ static void testPixels(long columns, long depth) {
   if (columns > width * ENTRY(panel)) return;
   const long whole = (columns + width - 1) / width * width;
   for (long rows = 1; rows <= 2 * MOST; rows += 5)
-    for (long gap = 0; gap < 2; gap++) {
+    for (int form = 0; form < 8; form++) {
+      const long gap = form & 1;
       const long wide = columns + gap, xStep = depth + gap;
-      float *y = numbers(rows * wide), *x = numbers(rows * xStep), *b = numbers(depth * whole);
+      float *y = numbers(2 * rows * wide), *bias = numbers(columns), *x = numbers(rows * xStep), *b = numbers(depth * whole);
       double *expected = doubles(rows * wide);
       for (long i = 0; i < rows * wide; i++) {
         const long p = i / wide, j = i % wide;
         expected[i] = j < columns ? 0 : y[i];
         for (long k = 0; j < columns && k < depth; k++)
           expected[i] += (double)x[p * xStep + k] * b[k * whole + j];
+        if (j < columns) expected[i] = finished(form, expected[i], bias[j], y[rows * wide + i]);
       }
-      ENTRY(pixelProduct)(y, wide, x, xStep, rows, depth, b, columns);
+      const KeelEpilogue epilogue = epilogueOf(form, bias, y + rows * wide, y);
+      ENTRY(pixelProduct)(y, wide, x, xStep, rows, depth, b, columns, &epilogue);
       expect("pixelProduct", columns, y, expected, rows * wide, 2e-5);
       release();
     }

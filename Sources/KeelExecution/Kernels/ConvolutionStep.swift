@@ -12,6 +12,7 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
   private let residual: Int?
   let packedCount: Int
   var packed: Tensor?
+  private let residualStride: Int
   /// Where a weight that is packed at each run goes.
   private let packedOffset: Int
   private let moments: ConvolutionMoments?
@@ -28,7 +29,9 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
     self.moments = moments
     activation = epilogue.activation
     bias = epilogue.hasBias ? 2 : nil
-    residual = epilogue.hasResidual ? (epilogue.hasBias ? 3 : 2) : nil
+    residual = epilogue.residualOperand
+    residualStride =
+      residual.flatMap { request.inputStrides[$0] } ?? request.outputs[0].channelCount
     let workspace = kernel.workspaceCount(request.parallelism)
     let isConstant = request.constants[1] != nil
     packedCount = isConstant ? kernel.packedWeightCount : 0
@@ -53,7 +56,8 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
 
   func run(_ operands: Operands, _ parallelism: Parallelism) {
     let epilogue = EpilogueOperands(
-      bias: operands.floats(bias), residual: operands.floats(residual), activation: activation,
+      bias: operands.floats(bias), residual: operands.floats(residual),
+      residualStride: residualStride, activation: activation,
       moments: moments?.tiles(operands.scratch + momentsOffset))
     if let packed {
       kernel.run(

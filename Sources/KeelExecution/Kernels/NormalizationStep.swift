@@ -18,7 +18,9 @@ internal struct NormalizationStep: PreparedKernel {
     labels = LabelCheck(request, normalization.partition, at.labels, of: 0)
     try checkCells(request, normalization, of: 0)
     kernel = NormalizationKernel(
-      normalization, of: request.inputs[0], labelsPerPosition: labels?.isPerPosition ?? false)
+      normalization, of: request.inputs[0], labelsPerPosition: labels?.isPerPosition ?? false,
+      inputStride: request.inputStrides[0], outputStride: request.outputStrides[0],
+      residualStride: at.residual.flatMap { request.inputStrides[$0] })
     scratchCount = kernel.scratchCount(request.parallelism)
   }
 

@@ -107,6 +107,14 @@ package struct KernelRequest {
   package let operandType: ElementType
   /// Operands that never change, by position: weights of a plan for inference.
   package let constants: [Int: Tensor]
+  /// What a convolution applies to the rows it reads.
+  package let prologue: Prologue?
+  /// The floats from one row of each operand to the next, nil where rows follow each other.
+  package let inputStrides: [Int?]
+  /// Likewise of each result.
+  package let outputStrides: [Int?]
+  /// The operands that a concatenation copies; the others are in their places.
+  package let copiedOperands: [Int]
   /// The threads that runs will use.
   package let parallelism: Parallelism
   /// The algorithm of a convolution; nil for the one that sums the products themselves.
@@ -114,7 +122,9 @@ package struct KernelRequest {
 
   package init(
     node: Node, inputs: [Shape], outputs: [Shape], elementType: ElementType = .float32,
-    operandType: ElementType = .float32, constants: [Int: Tensor] = [:], parallelism: Parallelism,
+    operandType: ElementType = .float32, constants: [Int: Tensor] = [:],
+    prologue: Prologue? = nil, inputStrides: [Int?]? = nil, outputStrides: [Int?]? = nil,
+    copiedOperands: [Int]? = nil, parallelism: Parallelism,
     algorithm: ConvolutionAlgorithm? = nil
   ) {
     self.algorithm = algorithm
@@ -124,6 +134,10 @@ package struct KernelRequest {
     self.elementType = elementType
     self.operandType = operandType
     self.constants = constants
+    self.prologue = prologue
+    self.inputStrides = inputStrides ?? inputs.map { _ in nil }
+    self.outputStrides = outputStrides ?? outputs.map { _ in nil }
+    self.copiedOperands = copiedOperands ?? Array(inputs.indices)
     self.parallelism = parallelism
   }
 
@@ -133,25 +147,21 @@ package struct KernelRequest {
   package func prepare() throws(KeelError) -> any PreparedKernel {
     switch node.primitive {
     case .convolution(let geometry, let epilogue):
-      return ConvolutionStep(
-        self, try ConvolutionKernel(geometry, batch: inputs[0][0], algorithm: algorithm), epilogue)
+      return ConvolutionStep(self, try convolution(geometry, algorithm), epilogue)
     case .convolutionWithMoments(let geometry, let epilogue):
-      let kernel = try ConvolutionKernel(geometry, batch: inputs[0][0])
+      let kernel = try convolution(geometry)
       return ConvolutionStep(
         self, kernel, epilogue,
         moments: ConvolutionMoments(kernel, parallelism: parallelism))
     case .transposedConvolution(let geometry, let epilogue):
-      return ConvolutionStep(
-        self, try TransposedConvolutionKernel(geometry, batch: inputs[0][0]), epilogue)
+      return ConvolutionStep(self, try transposedConvolution(geometry), epilogue)
     case .convolutionWeightGradient(let geometry):
       return try WeightGradientStep(self, geometry)
     case .linear(let epilogue):
-      return ConvolutionStep(
-        self, try ConvolutionKernel(linearGeometry(weight: 1), batch: inputs[0][0]), epilogue)
+      return ConvolutionStep(self, try convolution(linearGeometry(weight: 1)), epilogue)
     case .linearInputGradient:
       return ConvolutionStep(
-        self, try TransposedConvolutionKernel(linearGeometry(weight: 1), batch: inputs[0][0]),
-        Epilogue())
+        self, try transposedConvolution(linearGeometry(weight: 1)), Epilogue())
     case .linearWeightGradient:
       return try WeightGradientStep(
         self, .linear(inputs: inputs[0][1], outputs: inputs[1][1], place: node.label))
@@ -187,18 +197,21 @@ package struct KernelRequest {
     case .activationGradient(let activation):
       return ActivationGradientStep(activation: activation, count: inputs[0].elementCount)
     case .pooling(let geometry):
-      return PoolingStep(kernel: PoolingKernel(geometry, batch: inputs[0][0]))
+      return PoolingStep(kernel: pooling(geometry))
     case .poolingGradient(let geometry):
       return PoolingGradientStep(
         kernel: PoolingKernel(geometry, batch: inputs[0][0]), operandCount: inputs.count)
     case .maxPoolingWithIndices(let geometry):
-      return PoolingIndicesStep(kernel: PoolingKernel(geometry, batch: inputs[0][0]))
+      return PoolingIndicesStep(kernel: pooling(geometry))
     case .movement(let movement): return movementStep(movement)
     case .movementGradient(let movement, _):
       return MovementStep(
         kernel: MovementKernel(movement, input: outputs[0], output: inputs[0], gradient: true))
     case .concatenation(let axis):
-      return ConcatenationStep(kernel: ConcatenationKernel(inputs: inputs.map(words), axis: axis))
+      return ConcatenationStep(
+        kernel: ConcatenationKernel(
+          inputs: inputs.map(words), axis: axis, copied: copiedOperands,
+          inputStrides: inputStrides, outputStride: outputStrides[0]))
     case .transpose(let permutation): return transposeStep(permutation)
     case .selection: return SelectionStep(self, rows: inputs[0][0])
     case .selectionGradient(let rows): return SelectionGradientStep(self, rows: rows)
@@ -252,6 +265,27 @@ package struct KernelRequest {
 
   private func softmaxKernel(isLog: Bool) -> SoftmaxKernel {
     SoftmaxKernel(rows: inputs[0].rowCount, columns: inputs[0].channelCount, isLog: isLog)
+  }
+
+  private func convolution(
+    _ geometry: ConvolutionGeometry, _ algorithm: ConvolutionAlgorithm? = nil
+  ) throws(KeelError) -> ConvolutionKernel {
+    try ConvolutionKernel(
+      geometry, batch: inputs[0][0], algorithm: algorithm, inputStride: inputStrides[0],
+      outputStride: outputStrides[0],
+      inputMap: prologue?.map(of: inputs[0]))
+  }
+
+  private func transposedConvolution(
+    _ geometry: ConvolutionGeometry
+  ) throws(KeelError) -> TransposedConvolutionKernel {
+    try TransposedConvolutionKernel(
+      geometry, batch: inputs[0][0], inputStride: inputStrides[0], outputStride: outputStrides[0])
+  }
+
+  private func pooling(_ geometry: PoolingGeometry) -> PoolingKernel {
+    PoolingKernel(
+      geometry, batch: inputs[0][0], inputStride: inputStrides[0], outputStride: outputStrides[0])
   }
 
   /// A linear layer as the 1×1 convolution that it is.

@@ -11,6 +11,7 @@ internal struct PlanLayout {
   let scratchOffset: Int
   private(set) var scratchByteCount = 0
   private(set) var constants: [Tensor] = []
+  private let steps: [PlanStep]
   private let storage: StorageAssignment
   private let offsetOfPiece: [Int: Int]
   private var constantOfPiece: [Int: Int] = [:]
@@ -33,8 +34,10 @@ internal struct PlanLayout {
       options.weights == .variable
       ? ConstantResults() : try ConstantResults(graph, shapes: shapes, options: options)
     self.constantResults = constantResults
+    let steps = StepFusion.steps(graph, constants: constantResults)
+    self.steps = steps
     let storage = StorageAssignment(
-      graph, shapes: shapes, constants: Set(constantResults.tensors.keys))
+      graph, steps: steps, shapes: shapes, constants: Set(constantResults.tensors.keys))
     self.storage = storage
     var offsets: [Int: Int] = [:]
     var end = 0
@@ -48,8 +51,8 @@ internal struct PlanLayout {
       for weight in graph.weights { place(weight.value) }
     }
     var pieces: [Int] = []
-    for node in graph.nodes {
-      for output in node.outputs {
+    for step in steps {
+      for output in step.outputs {
         let piece = storage.piece[output.index]
         if piece == output.index, !storage.isExternal[piece] { pieces.append(piece) }
       }
@@ -66,39 +69,50 @@ internal struct PlanLayout {
     try options.check(workspace: scratchOffset, weights: 0)
   }
 
-  /// Prepares the kernels of all nodes but those whose results are constant, then packs their weights. Constants are
-  /// the graph's tensors, shared and not copied; what kernels pack is theirs, or that of a plan for other shapes.
+  /// Prepares the kernels of all steps but concatenations whose operands are all in their places, then packs
+  /// their weights. Constants are the graph's tensors, shared and not copied; what kernels pack is theirs, or
+  /// that of a plan for other shapes.
   mutating func makeSteps() throws(KeelError) -> [Plan.Step] {
-    var steps: [Plan.Step] = []
+    var made: [Plan.Step] = []
     var selection = AlgorithmSelection(options)
-    for (position, node) in graph.nodes.enumerated()
-    where !constantResults.nodes.contains(position) {
-      let kernel = try KernelRequest(
-        node: node, inputs: node.inputs.map { shapes[$0.index] },
-        outputs: node.outputs.map { shapes[$0.index] },
-        elementType: graph.type(of: node.outputs[0]).elementType,
-        operandType: node.inputs.first.map { graph.type(of: $0).elementType } ?? .float32,
-        constants: constants(of: node), parallelism: options.parallelism,
-        algorithm: try algorithm(of: node, at: position, &selection)
-      ).prepare()
+    for (index, step) in steps.enumerated() where !storage.slices.isDone(index) {
+      let kernel = try request(index, algorithm: try algorithm(of: step, &selection)).prepare()
       scratchByteCount = max(scratchByteCount, kernel.scratchCount * MemoryLayout<Float>.size)
-      steps.append(
+      made.append(
         Plan.Step(
-          position: position, node: node, kernel: kernel, inputs: node.inputs.map { place($0) },
-          outputs: node.outputs.map { place($0) }))
+          position: step.position, node: step.node, kernel: kernel,
+          inputs: step.inputs.enumerated().map { operand, value in
+            kernel.packedCount > 0 && operand == 1 ? .packed : place(value)
+          },
+          outputs: step.outputs.map { place($0) }))
     }
     try selection.finish()
-    let floats = steps.reduce(0) { $0 + (shared($1) == nil ? $1.kernel.packedCount : 0) }
+    let floats = made.reduce(0) { $0 + (shared($1) == nil ? $1.kernel.packedCount : 0) }
     try options.check(
       workspace: scratchOffset + scratchByteCount, weights: floats * MemoryLayout<Float>.size)
-    for i in steps.indices where steps[i].kernel.packedCount > 0 {
-      if let packed = shared(steps[i]) {
-        steps[i].kernel.packed = packed
+    for i in made.indices where made[i].kernel.packedCount > 0 {
+      if let packed = shared(made[i]) {
+        made[i].kernel.packed = packed
       } else {
-        steps[i].kernel.pack(constants(of: steps[i].node), options.parallelism)
+        made[i].kernel.pack(constants(of: made[i].node), options.parallelism)
       }
     }
-    return steps
+    return made
+  }
+
+  private func request(_ index: Int, algorithm: ConvolutionAlgorithm?) -> KernelRequest {
+    let step = steps[index]
+    return KernelRequest(
+      node: step.node, inputs: step.inputs.map { shapes[$0.index] },
+      outputs: step.outputs.map { shapes[$0.index] },
+      elementType: graph.type(of: step.outputs[0]).elementType,
+      operandType: step.inputs.first.map { graph.type(of: $0).elementType } ?? .float32,
+      constants: constants(of: step.node),
+      prologue: step.prologue.map { Prologue($0, constants: constants(of: $0)) },
+      inputStrides: step.inputs.map(storage.slices.stride),
+      outputStrides: step.outputs.map(storage.slices.stride),
+      copiedOperands: storage.slices.copied[index], parallelism: options.parallelism,
+      algorithm: algorithm)
   }
 
   /// A node's operands that never change, by position.
@@ -113,18 +127,19 @@ internal struct PlanLayout {
   /// The algorithm of a convolution whose weight never changes: of another it is not worth transforming. That of the
   /// plan whose weights are shared, where there is one.
   private func algorithm(
-    of node: Node, at position: Int, _ selection: inout AlgorithmSelection
+    of step: PlanStep, _ selection: inout AlgorithmSelection
   ) throws(KeelError) -> ConvolutionAlgorithm? {
-    guard case .convolution(let geometry, _) = node.primitive,
-      let weight = constantResults.tensors[node.inputs[1].index]
+    // What maps its input does so by one algorithm.
+    guard case .convolution(let geometry, _) = step.node.primitive, step.prologue == nil,
+      let weight = constantResults.tensors[step.node.inputs[1].index]
     else { return nil }
-    if let name = sharing?.step(at: position)?.kernel.algorithm,
+    if let name = sharing?.step(at: step.position)?.kernel.algorithm,
       let algorithm = ConvolutionAlgorithm(rawValue: name), algorithm.serves(geometry)
     {
       return algorithm
     }
     return try selection.algorithm(
-      for: geometry, batch: shapes[node.inputs[0].index][0], weight: weight)
+      for: geometry, batch: shapes[step.inputs[0].index][0], weight: weight)
   }
 
   /// The packed weight of the same step of the plan whose weights are shared.
@@ -137,7 +152,10 @@ internal struct PlanLayout {
 
   mutating func place(_ value: ValueID) -> Plan.Place {
     let piece = storage.piece[value.index]
-    if let offset = offsetOfPiece[piece] { return .workspace(offset) }
+    if let offset = offsetOfPiece[piece] {
+      let slice = storage.slices.slices[value.index]?.offset ?? 0
+      return .workspace(offset + slice * MemoryLayout<Float>.size)
+    }
     if let index = constantOfPiece[piece] { return .constant(index) }
     guard let tensor = constantResults.tensors[piece] else {
       preconditionFailure("value \(value.index) has no place")

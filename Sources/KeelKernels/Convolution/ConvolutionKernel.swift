@@ -30,6 +30,22 @@ public struct ConvolutionKernel: Sendable {
   public init(
     _ geometry: ConvolutionGeometry, batch: Int, algorithm: ConvolutionAlgorithm? = nil
   ) throws(KeelError) {
+    try self.init(
+      geometry, batch: batch, algorithm: algorithm, inputStride: nil, outputStride: nil)
+  }
+
+  /// The same on pixels that are slices of larger ones; such a kernel takes no spans.
+  /// - Parameters:
+  ///   - inputStride: floats from one pixel of x to the next; nil where they follow each other.
+  ///   - outputStride: likewise of y.
+  ///   - inputMap: what x is mapped by before it is convolved.
+  /// - Precondition: `mapsInput` says that there may be such a map.
+  package init(
+    _ geometry: ConvolutionGeometry, batch: Int, algorithm: ConvolutionAlgorithm? = nil,
+    inputStride: Int?, outputStride: Int?, inputMap: InputMap? = nil
+  ) throws(KeelError) {
+    let sourceStride = inputStride ?? geometry.inputChannels
+    let resultStride = outputStride ?? geometry.outputChannels
     try checkBatch(batch, at: "convolution \(geometry)")
     let algorithm = algorithm ?? .choice(for: geometry)
     guard algorithm.serves(geometry) else {
@@ -40,35 +56,53 @@ public struct ConvolutionKernel: Sendable {
     self.geometry = geometry
     self.batch = batch
     self.algorithm = algorithm
+    precondition(
+      inputMap == nil || algorithm == .indirect,
+      "convolution \(geometry): expected the indirect algorithm for a map, found \(algorithm)")
     switch algorithm {
     case .depthwise:
       method = .depthwise(
         DepthwiseProduct(
           batch: batch, channels: geometry.inputChannels,
-          taps: geometry.tapCount,
+          taps: geometry.tapCount, resultStride: resultStride,
           phases: [
-            .forward(geometry, channels: geometry.inputChannels, joinsRuns: false)
+            .forward(
+              geometry, channels: geometry.inputChannels, stride: sourceStride, joinsRuns: false)
           ]))
     case .indirect:
       method = .indirect(
         IndirectProduct(
           batch: batch, groups: geometry.groups, inputsPerGroup: geometry.inputChannelsPerGroup,
-          outputsPerGroup: geometry.outputChannelsPerGroup, sourceStride: geometry.inputChannels,
+          outputsPerGroup: geometry.outputChannelsPerGroup, sourceStride: sourceStride,
+          resultStride: resultStride,
           phases: [
-            .forward(geometry, channels: geometry.inputChannelsPerGroup, joinsRuns: false)
-          ]))
+            .forward(
+              geometry, channels: geometry.inputChannelsPerGroup, stride: sourceStride,
+              joinsRuns: false)
+          ], inputMap: inputMap))
     case .winograd2x2, .winograd4x4:
       method = .winograd(
-        WinogradProduct(geometry, batch: batch, size: algorithm.winogradSize ?? 2))
+        WinogradProduct(
+          geometry, batch: batch, size: algorithm.winogradSize ?? 2, sourceStride: sourceStride,
+          resultStride: resultStride))
     case .pointwise, .im2col:
       method = .windowed(
         WindowedProduct(
           batch: batch, groups: geometry.groups, inputsPerGroup: geometry.inputChannelsPerGroup,
-          outputsPerGroup: geometry.outputChannelsPerGroup, sourceStride: geometry.inputChannels,
+          outputsPerGroup: geometry.outputChannelsPerGroup, sourceStride: sourceStride,
+          resultStride: resultStride,
           phases: [
-            .forward(geometry, channels: geometry.inputChannelsPerGroup, joinsRuns: true)
+            .forward(
+              geometry, channels: geometry.inputChannelsPerGroup, stride: sourceStride,
+              joinsRuns: true)
           ], readsSource: algorithm == .pointwise))
     }
+  }
+
+  /// Whether a convolution's method may map its input: each pixel is read by itself, for enough outputs.
+  package static func mapsInput(_ geometry: ConvolutionGeometry) -> Bool {
+    geometry.isPointwise && geometry.outputChannelsPerGroup > 4
+      && ConvolutionAlgorithm.choice(for: geometry) == .indirect
   }
 
   /// The pixels of the tiles in which the result is made, where these are whole.

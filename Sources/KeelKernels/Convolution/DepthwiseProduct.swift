@@ -14,6 +14,8 @@ internal struct DepthwiseProduct: Sendable {
   private let pieces: RowTiles
   private let tiles: RowTiles
   private let batch: Int
+  /// Floats from one pixel of the result to the next.
+  private let resultStride: Int
   /// What the loops fetch ahead.
   private let fetch: Int32
 
@@ -29,8 +31,9 @@ internal struct DepthwiseProduct: Sendable {
   /// those from which on the source is, too: the caches' own fetching does up to there.
   private static let largeBytes = (result: 2 << 20, both: 8 << 20)
 
-  init(batch: Int, channels: Int, taps: Int, phases: [WindowPhase]) {
+  init(batch: Int, channels: Int, taps: Int, resultStride: Int, phases: [WindowPhase]) {
     self.batch = batch
+    self.resultStride = resultStride
     self.channels = channels
     self.taps = taps
     self.phases = phases
@@ -94,14 +97,14 @@ internal struct DepthwiseProduct: Sendable {
           // Finished while it is in L1.
           withUnsafePointer(to: phase.window.leaf) {
             loops.depthwise(
-              y + phase.outputPixel(positions.lowerBound) * channels, phase.pixelStep * channels,
-              phase.step.y * phase.output.x * channels, source, weight, $0, positions.lowerBound,
-              positions.count, count, fetch)
+              y + phase.outputPixel(positions.lowerBound) * resultStride,
+              phase.pixelStep * resultStride, phase.step.y * phase.output.x * resultStride, source,
+              weight, $0, positions.lowerBound, positions.count, count, fetch)
           }
           for line in first..<first + count {
             if let positions = phase.positions(line: line, of: lines, piece: columns) {
               epilogue.apply(
-                to: y, of: phase, rows: positions, columns: 0..<channels, stride: channels)
+                to: y, of: phase, rows: positions, columns: 0..<channels, stride: resultStride)
             }
           }
         }

@@ -5,21 +5,40 @@ package import KeelTensor
 package struct EpilogueOperands {
   package var bias: UnsafePointer<Float>?
   package var residual: UnsafePointer<Float>?
+  /// The floats from one row of the residual to the next; nil for the result's.
+  package var residualStride: Int?
   package var activation: Activation?
   /// The moments of the result's channels, where they are wanted of whole tiles.
   package var moments: TileMoments?
 
   package init(
     bias: UnsafePointer<Float>? = nil, residual: UnsafePointer<Float>? = nil,
-    activation: Activation? = nil, moments: TileMoments? = nil
+    residualStride: Int? = nil, activation: Activation? = nil, moments: TileMoments? = nil
   ) {
     self.bias = bias
     self.residual = residual
+    self.residualStride = residualStride
     self.activation = activation
     self.moments = moments
   }
 
   package var isEmpty: Bool { bias == nil && residual == nil && activation == nil }
+
+  /// What loops do to sums before they store them: bias, residual and ReLU; nil where the residual's rows lie
+  /// otherwise than the result's.
+  /// - Parameter y: the start of the whole result.
+  internal func leaf(result y: UnsafeMutablePointer<Float>, stride: Int) -> KeelEpilogue? {
+    guard residual == nil || residualStride ?? stride == stride else { return nil }
+    return KeelEpilogue(
+      bias: bias, adds: residual == nil ? 0 : 1,
+      residual: residual.map { $0 - UnsafePointer(y) } ?? 0,
+      relu: activation == .relu ? 1 : 0)
+  }
+
+  /// What `leaf` leaves to be done.
+  internal var withoutLeaf: EpilogueOperands {
+    EpilogueOperands(activation: activation == .relu ? nil : activation, moments: moments)
+  }
 
   /// Applies the epilogue to rows of `columns` of a result whose rows have `stride` floats.
   /// - Parameter y: the start of the whole result.
@@ -39,9 +58,11 @@ package struct EpilogueOperands {
     let offset = first * stride + columns.lowerBound
     let isReLU = activation == .relu
     if isReLU || bias != nil || residual != nil {
+      let residualStride = residualStride ?? stride
       loops.epilogue(
         y + offset, count, columns.count, step * stride, bias.map { $0 + columns.lowerBound },
-        residual.map { $0 + offset }, isReLU ? 1 : 0)
+        residual.map { $0 + first * residualStride + columns.lowerBound }, step * residualStride,
+        isReLU ? 1 : 0)
     }
     guard let activation, !isReLU else { return }
     let leaf = activation.leaf

@@ -16,7 +16,8 @@ internal struct IndirectProduct: Sendable {
   let groups: Int
   let inputsPerGroup: Int
   let outputsPerGroup: Int
-  let sourceStride: Int
+  /// Floats from one pixel of the source, and of the result, to the next.
+  let sourceStride: Int, resultStride: Int
   let phases: [Phase]
 
   /// The pixels that see the same taps.
@@ -44,13 +45,16 @@ internal struct IndirectProduct: Sendable {
     var taskRows: Int { strip?.largest ?? tiles.largest }
   }
 
+  /// What pixels are mapped by before they are multiplied.
+  let inputMap: InputMap?
   /// Whether a weight that is used once is read where it lies.
   let readsWeight: Bool
   /// The floats of the packed weight, and of the zeros behind it that stand for padding.
   let packedCount: Int
   /// Where the zeros start.
   let zerosOffset: Int
-  /// The floats of scratch memory for one worker: addresses, and a strip or a block of the weight.
+  /// The floats of scratch memory for one worker: addresses, and a strip, mapped pixels or a block of the
+  /// weight.
   let scratchPerWorker: Int
   /// The floats of the largest table.
   private let tableCount: Int
@@ -66,15 +70,19 @@ internal struct IndirectProduct: Sendable {
   ///   - phases: windows whose runs are single taps.
   ///   - mayReadWeight: for a transposed convolution whose weight is used once: then it may be read where
   ///     it lies.
+  ///   - inputMap: what the source is mapped by; only where windows are pixels.
   init(
     batch: Int, groups: Int, inputsPerGroup: Int, outputsPerGroup: Int, sourceStride: Int,
-    phases geometries: [WindowPhase], mayReadWeight: Bool = false
+    resultStride: Int, phases geometries: [WindowPhase], mayReadWeight: Bool = false,
+    inputMap: InputMap? = nil
   ) {
     self.batch = batch
     self.groups = groups
     self.inputsPerGroup = inputsPerGroup
     self.outputsPerGroup = outputsPerGroup
     self.sourceStride = sourceStride
+    self.resultStride = resultStride
+    self.inputMap = inputMap
     let pixels = geometries.map { batch * $0.window.positionsPerImage }.max() ?? 0
     let readsWeight =
       mayReadWeight && inputsPerGroup >= 64 && outputsPerGroup % loops.width == 0
@@ -84,23 +92,30 @@ internal struct IndirectProduct: Sendable {
     phases = geometries.map { geometry in
       let phase = Self.phase(
         geometry, batch: batch, groups: groups, inputs: inputsPerGroup, outputs: outputsPerGroup,
-        readsWeight: readsWeight, packedOffset: offset)
+        readsWeight: readsWeight, mapsPixels: inputMap != nil, packedOffset: offset)
       offset += groups * phase.packedCount(outputsPerGroup)
       return phase
     }
     if readsWeight { offset = 0 }
     zerosOffset = offset
-    packedCount = offset + (sourceStride + 15) / 16 * 16
+    packedCount = offset + (groups * inputsPerGroup + 15) / 16 * 16
     // An address takes two floats; one cache line to align the table.
     tableCount = phases.map { (2 * ($0.runs + 1) * $0.taskRows + 31) / 16 * 16 }.max() ?? 0
     let strip = phases.map { $0.strip?.count ?? 0 }.max() ?? 0
+    let mapped = (inputMap?.channels ?? 0) * (phases.map(\.taskRows).max() ?? 0)
     scratchPerWorker =
-      tableCount + max(strip, readsWeight ? Self.streamedDepth * loops.panel * loops.width : 0)
+      tableCount
+      + max(
+        strip, (mapped + 15) / 16 * 16,
+        readsWeight ? Self.streamedDepth * loops.panel * loops.width : 0)
+    precondition(
+      inputMap == nil || phases.allSatisfy(\.readsPixels),
+      "indirect product: expected windows that are pixels for a map, found others")
   }
 
   private static func phase(
     _ geometry: WindowPhase, batch: Int, groups: Int, inputs: Int, outputs: Int,
-    readsWeight: Bool, packedOffset: Int
+    readsWeight: Bool, mapsPixels: Bool, packedOffset: Int
   ) -> Phase {
     let window = geometry.window
     let strip =
@@ -117,18 +132,28 @@ internal struct IndirectProduct: Sendable {
     let pixels = batch * window.positionsPerImage
     let isOneTile = readsWeight ? panels.count >= 4 : panels.count >= 8 && pixels <= 256
     let least = isOneTile ? pixels : 96
-    let wanted = max(1, min(max(least, min(work, 768)), max(12, 16_384 / (runs + 1))))
+    let wanted =
+      mapsPixels
+      ? mappedRows(pixels: pixels, channels: groups * inputs, work: work)
+      : max(1, min(max(least, min(work, 768)), max(12, 16_384 / (runs + 1))))
     let tiles = RowTiles(rows: pixels, target: wanted)
     let tileCount = strip?.blockCount ?? tiles.count
     // A weight that is read where it lies is read in pieces of two panels: longer ones come faster.
     let pieces = readsWeight ? (panels.count + 1) / 2 : panels.count
-    let parts = min(pieces, max(1, (16 + tileCount - 1) / max(1, tileCount)))
+    // Pixels are mapped once, for all panels.
+    let parts = mapsPixels ? 1 : min(pieces, max(1, (16 + tileCount - 1) / max(1, tileCount)))
     return Phase(
       geometry: geometry, runs: runs, depth: depth, panels: panels, usesDots: usesDots,
       strip: strip,
       readsPixels: geometry.isWhole && window.isIdentity && strip == nil && !usesDots
         && !readsWeight, tiles: tiles, panelsPerTask: (panels.count + parts - 1) / max(1, parts),
       packedOffset: packedOffset)
+  }
+
+  /// The pixels of a task that maps them: 256 kB at most where that leaves a task some work, and a quarter of
+  /// all where there are few.
+  private static func mappedRows(pixels: Int, channels: Int, work: Int) -> Int {
+    max(max(32, min(96, (pixels + 3) / 4)), min(work, 65_536 / channels))
   }
 
   /// Computes every pixel of the result.
@@ -177,6 +202,8 @@ internal struct IndirectProduct: Sendable {
     case packing(WeightSource, memory: UnsafeMutablePointer<Float>)
     /// Where it lies.
     case loose(WeightSource)
+
+    var isLoose: Bool { if case .loose = self { true } else { false } }
   }
 
   /// Whether each panel is used once, and small enough to be read from L2 after it was written there.
@@ -212,12 +239,13 @@ internal struct IndirectProduct: Sendable {
     _ epilogue: EpilogueOperands, _ memory: UnsafeMutablePointer<Float>, _ worker: Int
   ) {
     let window = phase.geometry.window
-    let stride = groups * outputsPerGroup
     let block = phase.strip?.block(tile)
     let rows = block.map { phase.strip!.positions($0) } ?? phase.tiles[tile]
     let count = rows.count
     let table = AddressTable(memory, rows: count)
-    if !phase.readsPixels { phase.geometry.locate(rows, in: y, stride: stride, table.targets) }
+    if !phase.readsPixels {
+      phase.geometry.locate(rows, in: y, stride: resultStride, table.targets)
+    }
     if phase.runs == 0 {
       // Of these panels alone: others may be finished already.
       let columns = phase.columns(of: panels, outputs: outputsPerGroup)
@@ -236,6 +264,16 @@ internal struct IndirectProduct: Sendable {
           count)
       }
     }
+    var pixels = Pixels(first: source + rows.lowerBound * sourceStride, stride: sourceStride)
+    if let inputMap {
+      let mapped = memory + tableCount
+      inputMap.apply(pixels.first, stride: pixels.stride, rows: count, into: mapped)
+      pixels = Pixels(first: mapped, stride: inputMap.channels)
+    }
+    // Bias, residual and ReLU before the sums are stored, where the loops can.
+    let isStored = phase.runs > 0 && !phase.usesDots && !weight.isLoose
+    let leaf = isStored ? epilogue.leaf(result: y, stride: resultStride) : nil
+    let rest = leaf == nil ? epilogue : epilogue.withoutLeaf
     for group in 0..<groups {
       let base = group * outputsPerGroup
       let columns = phase.columns(of: panels, outputs: outputsPerGroup)
@@ -251,23 +289,24 @@ internal struct IndirectProduct: Sendable {
           let own = memory + worker * phase.panelCount
           for panel in panels {
             pack(phase, weight, group, panel, into: own)
-            multiply(phase, panel, rows, group, source, own, y, table)
+            multiply(phase, panel, rows, group, pixels, own, y, leaf, table)
           }
         case .packed(let packed):
           let own = packed + group * phase.packedCount(outputsPerGroup)
           for panel in panels {
             let first = phase.columns(ofPanel: panel, of: outputsPerGroup).lowerBound
             multiply(
-              phase, panel, rows, group, source, own + first * phase.runs * phase.depth, y, table)
+              phase, panel, rows, group, pixels, own + first * phase.runs * phase.depth, y, leaf,
+              table)
           }
         }
       }
-      epilogue.apply(
+      rest.apply(
         to: y, of: phase.geometry, rows: rows,
-        columns: base + columns.lowerBound..<base + columns.upperBound, stride: stride)
+        columns: base + columns.lowerBound..<base + columns.upperBound, stride: resultStride)
       epilogue.moments?.gather(
         tile: tile, columns: base + columns.lowerBound..<base + columns.upperBound, of: y,
-        rowStride: stride)
+        rowStride: resultStride)
     }
   }
 
@@ -280,11 +319,17 @@ internal struct IndirectProduct: Sendable {
     }
   }
 
+  /// The pixels of a task, where windows are pixels.
+  private struct Pixels {
+    let first: UnsafePointer<Float>
+    let stride: Int
+  }
+
   /// One panel of a group, whose packed weight is `panel`.
   private func multiply(
     _ phase: Phase, _ number: Int, _ rows: Range<Int>, _ group: Int,
-    _ source: UnsafePointer<Float>, _ panel: UnsafePointer<Float>,
-    _ y: UnsafeMutablePointer<Float>, _ table: AddressTable
+    _ pixels: Pixels, _ panel: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>,
+    _ epilogue: KeelEpilogue?, _ table: AddressTable
   ) {
     let columns = phase.columns(ofPanel: number, of: outputsPerGroup)
     let offset = group * inputsPerGroup
@@ -293,16 +338,18 @@ internal struct IndirectProduct: Sendable {
       loops.windowDots(
         table.targets, table.sources, rows.count, phase.runs, phase.depth, offset, panel, column,
         columns.count)
-    } else if phase.readsPixels {
-      let stride = groups * outputsPerGroup
+      return
+    }
+    var own = epilogue ?? KeelEpilogue()
+    own.bias = own.bias.map { $0 + column }
+    if phase.readsPixels {
       loops.pixelProduct(
-        y + rows.lowerBound * stride + column, stride,
-        source + rows.lowerBound * sourceStride + offset, sourceStride, rows.count, phase.depth,
-        panel, columns.count)
+        y + rows.lowerBound * resultStride + column, resultStride,
+        pixels.first + offset, pixels.stride, rows.count, phase.depth, panel, columns.count, &own)
     } else {
       loops.windowProduct(
         table.targets, table.sources, rows.count, phase.runs, phase.depth, offset, panel, column,
-        columns.count)
+        columns.count, &own)
     }
   }
 }

@@ -26,12 +26,11 @@ internal struct SourceStrip: Sendable {
   private let top: Int, left: Int, height: Int, span: Int, pitch: Int
 
   /// Nil where the taps of a row are no contiguous run.
+  /// - Precondition: the window sees all channels of a pixel.
   /// - Parameter pixels: the wanted pixels of a block.
   init?(_ source: Window, batch: Int, pixels: Int) {
     let (leaf, taps) = (source.leaf, source.taps)
-    guard leaf.channels == leaf.sourceStride, let first = taps.first, let last = taps.last,
-      source.isFlat
-    else { return nil }
+    guard let first = taps.first, let last = taps.last, source.isFlat else { return nil }
     self.source = source
     self.batch = batch
     columns = RowTiles(rows: leaf.gridWidth, target: max(pixels, 1))
@@ -80,7 +79,7 @@ internal struct SourceStrip: Sendable {
   ) {
     let leaf = source.leaf
     let channels = leaf.channels
-    let image = x + block.image * leaf.sourceHeight * leaf.sourceWidth * channels
+    let image = x + block.image * leaf.sourceHeight * leaf.sourceWidth * leaf.sourceStride
     let firstRow = block.lines.lowerBound * leaf.stepY + top
     let firstColumn = block.columns.lowerBound * leaf.stepX + left
     let width = (block.columns.count - 1) * leaf.stepX + span
@@ -93,9 +92,9 @@ internal struct SourceStrip: Sendable {
         row.update(repeating: 0, count: width * channels)
       } else {
         row.update(repeating: 0, count: low * channels)
-        (row + low * channels).update(
-          from: image + (y * leaf.sourceWidth + firstColumn + low) * channels,
-          count: (high - low) * channels)
+        copyPixels(
+          from: image + (y * leaf.sourceWidth + firstColumn + low) * leaf.sourceStride,
+          to: row + low * channels, count: high - low)
         (row + high * channels).update(repeating: 0, count: (width - high) * channels)
       }
       row += pitch * channels
@@ -107,6 +106,15 @@ internal struct SourceStrip: Sendable {
     withUnsafePointer(to: strip) {
       loops.locate(
         table, block.count, memory, memory, $0, 0, strip.runCount, 0, block.count)
+    }
+  }
+  private func copyPixels(
+    from x: UnsafePointer<Float>, to strip: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    let (channels, stride) = (source.leaf.channels, source.leaf.sourceStride)
+    if channels == stride { return strip.update(from: x, count: count * channels) }
+    for pixel in 0..<count {
+      (strip + pixel * channels).update(from: x + pixel * stride, count: channels)
     }
   }
 }

@@ -24,6 +24,18 @@ public struct TransposedConvolutionKernel: Sendable {
   /// Prepares a transposed convolution.
   /// - Throws: `KeelError` of kind `shape` for a batch below 1.
   public init(_ geometry: ConvolutionGeometry, batch: Int) throws(KeelError) {
+    try self.init(geometry, batch: batch, inputStride: nil, outputStride: nil)
+  }
+
+  /// The same on pixels that are slices of larger ones; such a kernel takes no spans.
+  /// - Parameters:
+  ///   - inputStride: floats from one pixel of x to the next; nil where they follow each other.
+  ///   - outputStride: likewise of y.
+  package init(
+    _ geometry: ConvolutionGeometry, batch: Int, inputStride: Int?, outputStride: Int?
+  ) throws(KeelError) {
+    let sourceStride = inputStride ?? geometry.outputChannels
+    let resultStride = outputStride ?? geometry.inputChannels
     try checkBatch(batch, at: "transposed convolution \(geometry)")
     self.geometry = geometry
     self.batch = batch
@@ -31,16 +43,18 @@ public struct TransposedConvolutionKernel: Sendable {
       method = .depthwise(
         DepthwiseProduct(
           batch: batch, channels: geometry.inputChannels, taps: geometry.tapCount,
+          resultStride: resultStride,
           phases: WindowPhase.inputGradient(
-            geometry, channels: geometry.outputChannels)))
+            geometry, channels: geometry.outputChannels, stride: sourceStride)))
       methodOnce = method
     } else {
       func product(mayReadWeight: Bool) -> IndirectProduct {
         IndirectProduct(
           batch: batch, groups: geometry.groups, inputsPerGroup: geometry.outputChannelsPerGroup,
-          outputsPerGroup: geometry.inputChannelsPerGroup, sourceStride: geometry.outputChannels,
+          outputsPerGroup: geometry.inputChannelsPerGroup, sourceStride: sourceStride,
+          resultStride: resultStride,
           phases: WindowPhase.inputGradient(
-            geometry, channels: geometry.outputChannelsPerGroup),
+            geometry, channels: geometry.outputChannelsPerGroup, stride: sourceStride),
           mayReadWeight: mayReadWeight)
       }
       method = .indirect(product(mayReadWeight: false))

@@ -105,11 +105,11 @@ internal final class Window: @unchecked Sendable {
   /// Whether source and grid are images, not volumes.
   var isFlat: Bool { leaf.sourceDepth == 1 && leaf.gridDepth == 1 && taps.allSatisfy { $0.z == 0 } }
 
-  /// The same window on a source of one plane without padding, with runs joined.
+  /// The same window on a dense source of one plane without padding, with runs joined.
   func moved(taps offsets: [(y: Int, x: Int)], height: Int, width: Int) -> Window {
     let moved = zip(taps, offsets).map { Tap(z: 0, y: $1.y, x: $1.x, number: $0.number) }
     return Window(
-      source: Extents(z: 1, y: height, x: width), sourceStride: leaf.sourceStride,
+      source: Extents(z: 1, y: height, x: width), sourceStride: leaf.channels,
       channels: leaf.channels,
       grid: Extents(z: leaf.gridDepth, y: leaf.gridHeight, x: leaf.gridWidth),
       step: Extents(z: leaf.stepZ, y: leaf.stepY, x: leaf.stepX), taps: moved, joinsRuns: true)

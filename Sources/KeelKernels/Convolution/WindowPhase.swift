@@ -76,21 +76,27 @@ internal struct WindowPhase: Sendable {
   }
 
   /// The one phase of a forward convolution.
-  /// - Parameter channels: the channels that one window sees: a group's, or all of a depthwise one.
-  static func forward(_ geometry: ConvolutionGeometry, channels: Int, joinsRuns: Bool)
+  /// - Parameters:
+  ///   - channels: the channels that one window sees: a group's, or all of a depthwise one.
+  ///   - stride: floats from one pixel of the source to the next.
+  static func forward(_ geometry: ConvolutionGeometry, channels: Int, stride: Int, joinsRuns: Bool)
     -> WindowPhase
   {
     WindowPhase(
       window: Window(
-        geometry.spatial, channels: channels, stride: geometry.inputChannels,
-        joinsRuns: joinsRuns), origin: .init(z: 0, y: 0, x: 0), step: .init(z: 1, y: 1, x: 1),
+        geometry.spatial, channels: channels, stride: stride, joinsRuns: joinsRuns),
+      origin: .init(z: 0, y: 0, x: 0), step: .init(z: 1, y: 1, x: 1),
       output: geometry.spatial.extents(\.output))
   }
 
   /// The phases of an input gradient: dx[y] = Σ dy[(y + p − u·d) / s]·w[u] over the taps u for which
   /// the division leaves no rest.
-  /// - Parameter channels: the channels of dy that one window sees.
-  static func inputGradient(_ geometry: ConvolutionGeometry, channels: Int) -> [WindowPhase] {
+  /// - Parameters:
+  ///   - channels: the channels of dy that one window sees.
+  ///   - stride: floats from one pixel of dy to the next.
+  static func inputGradient(
+    _ geometry: ConvolutionGeometry, channels: Int, stride: Int
+  ) -> [WindowPhase] {
     let (depth, height, width) = (geometry.depth, geometry.height, geometry.width)
     let (depths, heights, widths) = (residues(depth), residues(height), residues(width))
     var phases: [WindowPhase] = []
@@ -107,7 +113,7 @@ internal struct WindowPhase: Sendable {
             }
           }
           let window = Window(
-            source: geometry.spatial.extents(\.output), sourceStride: geometry.outputChannels,
+            source: geometry.spatial.extents(\.output), sourceStride: stride,
             channels: channels, grid: .init(z: z.count, y: y.count, x: x.count),
             step: .init(z: 1, y: 1, x: 1), taps: taps, joinsRuns: false)
           phases.append(

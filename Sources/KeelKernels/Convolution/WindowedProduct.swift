@@ -11,7 +11,7 @@ internal struct WindowedProduct: Sendable {
   let batch: Int
   let groups: Int
   let outputsPerGroup: Int
-  let sourceStride: Int
+  let sourceStride: Int, resultStride: Int
   let inputsPerGroup: Int
   let phases: [Phase]
   struct Phase: Sendable {
@@ -34,13 +34,14 @@ internal struct WindowedProduct: Sendable {
 
   init(
     batch: Int, groups: Int, inputsPerGroup: Int, outputsPerGroup: Int, sourceStride: Int,
-    phases geometries: [WindowPhase], readsSource: Bool
+    resultStride: Int, phases geometries: [WindowPhase], readsSource: Bool
   ) {
     self.batch = batch
     self.groups = groups
     self.outputsPerGroup = outputsPerGroup
     self.inputsPerGroup = inputsPerGroup
     self.sourceStride = sourceStride
+    self.resultStride = resultStride
     var offset = 0
     phases = geometries.map { geometry in
       let k = geometry.window.taps.count * inputsPerGroup
@@ -99,15 +100,14 @@ internal struct WindowedProduct: Sendable {
     _ packed: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ epilogue: EpilogueOperands,
     columns: UnsafeMutablePointer<Float>
   ) {
-    let stride = groups * outputsPerGroup
     for group in 0..<groups {
       multiply(
         phase, rows, panels, group, source, packed,
-        into: y + rows.lowerBound * stride + group * outputsPerGroup, columns: columns)
+        into: y + rows.lowerBound * resultStride + group * outputsPerGroup, columns: columns)
       let low = phase.product.columns(ofPanel: panels.lowerBound).lowerBound
       let high = phase.product.columns(ofPanel: panels.upperBound - 1).upperBound
       let base = group * outputsPerGroup
-      epilogue.apply(to: y, rows: rows, columns: base + low..<base + high, stride: stride)
+      epilogue.apply(to: y, rows: rows, columns: base + low..<base + high, stride: resultStride)
     }
   }
 
@@ -130,6 +130,6 @@ internal struct WindowedProduct: Sendable {
     phase.product.multiply(
       rows: rows.count, a: a, lda: lda,
       packed: packed + phase.packedOffset + group * phase.product.packedCount, c: c,
-      ldc: groups * outputsPerGroup, panels: panels)
+      ldc: resultStride, panels: panels)
   }
 }

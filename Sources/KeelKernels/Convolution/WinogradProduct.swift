@@ -18,6 +18,8 @@ internal struct WinogradProduct: Sendable {
   let outputs: Int
   let height: Int
   let width: Int
+  /// Floats from one pixel of the result to the next.
+  let resultStride: Int
   /// The windows of tiles: (m + 2)² taps that advance m pixels.
   private let window: Window
   /// All tiles of the batch, in blocks.
@@ -39,8 +41,11 @@ internal struct WinogradProduct: Sendable {
       && geometry.axes.allSatisfy { $0.window == 3 && $0.stride == 1 && $0.dilation == 1 }
   }
 
-  init(_ geometry: ConvolutionGeometry, batch: Int, size: Int) {
+  init(
+    _ geometry: ConvolutionGeometry, batch: Int, size: Int, sourceStride: Int, resultStride: Int
+  ) {
     self.size = size
+    self.resultStride = resultStride
     inputs = geometry.inputChannels
     outputs = geometry.outputChannels
     height = geometry.spatial.height.output
@@ -53,7 +58,7 @@ internal struct WinogradProduct: Sendable {
       Tap(z: 0, y: $0 / edge - top, x: $0 % edge - left, number: $0)
     }
     window = Window(
-      source: geometry.spatial.extents(\.input), sourceStride: inputs, channels: inputs,
+      source: geometry.spatial.extents(\.input), sourceStride: sourceStride, channels: inputs,
       grid: .init(z: 1, y: (height + size - 1) / size, x: (width + size - 1) / size),
       step: .init(z: 1, y: size, x: size), taps: taps, joinsRuns: false)
     panels = RowTiles(
@@ -219,17 +224,18 @@ extension WinogradProduct {
     let columns = columns(panel)
     let first = columns.lowerBound
     let isReLU = epilogue.activation == .relu
+    let residualStride = epilogue.residualStride ?? resultStride
     var leaf = KeelWinogradTiles(
       size: size, height: height, width: width, step: resultStep, row: padded, y: y + first,
-      yRow: width * outputs, yStep: outputs, bias: epilogue.bias.map { $0 + first },
-      residual: epilogue.residual.map { $0 + first }, residualRow: width * outputs,
-      residualStep: outputs, relu: isReLU ? 1 : 0)
+      yRow: width * resultStride, yStep: resultStride, bias: epilogue.bias.map { $0 + first },
+      residual: epilogue.residual.map { $0 + first }, residualRow: width * residualStride,
+      residualStep: residualStride, relu: isReLU ? 1 : 0)
     loops.winogradOutput(&leaf, result, tiles.lowerBound, tiles.count, columns.count)
     guard let activation = epilogue.activation, !isReLU else { return }
     forEachLine(of: tiles) { pixel, count in
       for p in pixel..<pixel + count {
-        loops.activate(
-          y + p * outputs + first, y + p * outputs + first, columns.count, activation.leaf)
+        let y = y + p * resultStride + first
+        loops.activate(y, y, columns.count, activation.leaf)
       }
     }
   }

@@ -65,7 +65,9 @@ package struct MomentsGradientKernel: Sendable {
       pivot: memory, scale: memory + padded, shift: memory + 2 * padded, rowScale: nil,
       rowShift: nil, scaleStride: 0, shiftStride: 0)
     withUnsafePointer(to: map) { map in
-      loops.normalize(map, dx + at, x + at, run.count, moments.channels, nil, 0, streams)
+      let channels = moments.channels
+      loops.normalize(
+        map, dx + at, channels, x + at, channels, run.count, channels, nil, 0, 0, streams)
     }
   }
 

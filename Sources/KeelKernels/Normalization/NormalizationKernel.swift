@@ -23,6 +23,8 @@ package struct NormalizationKernel: Sendable {
   let gradientTasks: TableTasks
   /// Channels of a cell, and cells of a row of them.
   let group: Int, groups: Int
+  /// Floats from one row of x, of the result and of the residual to the next.
+  private let inputStride: Int, outputStride: Int, residualStride: Int
   /// The elements of γ or β.
   let affineCount: Int
 
@@ -35,14 +37,25 @@ package struct NormalizationKernel: Sendable {
   /// Elements of the samples that share a pass over γ and β.
   private static let elementsPerBlock = 1 << 19
 
+  /// - Parameters:
+  ///   - inputStride: floats from one row of x to the next, where rows are slices of larger ones; only for
+  ///     statistics that are given, and for `run`.
+  ///   - outputStride: likewise of the result.
+  ///   - residualStride: likewise of the residual.
   /// - Precondition: the activation is ReLU or nil, as `Normalization.checkActivation` says.
-  package init(_ normalization: Normalization, of shape: Shape, labelsPerPosition: Bool = false) {
+  package init(
+    _ normalization: Normalization, of shape: Shape, labelsPerPosition: Bool = false,
+    inputStride: Int? = nil, outputStride: Int? = nil, residualStride: Int? = nil
+  ) {
     precondition(
       normalization.epilogue.activation == nil || normalization.epilogue.activation == .relu,
       "normalization: expected ReLU or no activation, found \(normalization.epilogue)")
     self.normalization = normalization
     self.shape = shape
     channels = shape.channelCount
+    self.inputStride = inputStride ?? channels
+    self.outputStride = outputStride ?? channels
+    self.residualStride = residualStride ?? channels
     operation = KeelOperation(normalization.operation)
     let partition = normalization.partition
     tables = RowTables(
@@ -306,11 +319,13 @@ package struct NormalizationKernel: Sendable {
     _ constants: UnsafeMutablePointer<Float>, _ maps: UnsafeMutablePointer<Float>
   ) {
     tables.forEachRun(in: range, labels: recovery.labels, period: period) { run, table in
-      let at = run.lowerBound * channels
-      let map = map(maps + table * mapCount, from: run.lowerBound, recovery, constants: constants)
+      let first = run.lowerBound
+      let map = map(maps + table * mapCount, from: first, recovery, constants: constants)
       withUnsafePointer(to: map) { map in
         loops.normalize(
-          map, y + at, x + at, run.count, channels, residual.map { $0 + at }, isReLU ? 1 : 0,
+          map, y + first * outputStride, outputStride, x + first * inputStride, inputStride,
+          run.count, channels, residual.map { $0 + first * residualStride }, residualStride,
+          isReLU ? 1 : 0,
           LargeResult.streams(rows * channels, y, over: x, and: residual))
       }
     }

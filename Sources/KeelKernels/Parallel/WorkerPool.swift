@@ -85,8 +85,8 @@ private struct Region: ~Copyable {
     while finished.load(ordering: .acquiring) < started {
       keel_pause()
       turns += 1
-      // Its core may be somebody else's for now.
-      if turns > Worker.patience { sched_yield() }
+      // The worker's core may be somebody else's for now, and so may this one.
+      if turns > Worker.patience { usleep(Worker.nap) }
     }
   }
 }
@@ -95,6 +95,8 @@ private struct Region: ~Copyable {
 private final class Worker: Sendable {
   /// Turns of looking out for work: some tens of microseconds.
   static let patience = 1000
+  /// Microseconds of a caller's sleep, where its workers take longer than that.
+  static let nap: UInt32 = 50
 
   /// What `task` holds, besides the address of a region.
   private static let (idle, claimed) = (UInt(0), UInt(1))

@@ -15,10 +15,18 @@ package struct PoolingKernel: Sendable {
   /// The pixels of a band of dx.
   private let band: Int
 
-  package init(_ geometry: PoolingGeometry, batch: Int) {
+  /// - Parameters:
+  ///   - inputStride: floats from one pixel of x to the next, where those are slices of larger ones; `gradient`
+  ///     takes dense ones only.
+  ///   - outputStride: likewise of y.
+  package init(
+    _ geometry: PoolingGeometry, batch: Int, inputStride: Int? = nil, outputStride: Int? = nil
+  ) {
     self.geometry = geometry
     self.batch = batch
-    window = PoolingWindow(geometry)
+    window = PoolingWindow(
+      geometry, inputStride: inputStride ?? geometry.channels,
+      outputStride: outputStride ?? geometry.channels)
     tiles = RowTiles(
       rows: batch * geometry.outputPositions, target: max(1, 16_384 / geometry.channels))
     band = Self.band(geometry, batch: batch, tiles: window.leaf.tiles != 0)
@@ -51,7 +59,7 @@ package struct PoolingKernel: Sendable {
     parallelism.forEach(tiles.count, work: work) { task, _ in
       let rows = tiles[task]
       let (first, count) = (rows.lowerBound, rows.count)
-      let target = y + first * channels
+      let target = y + first * window.leaf.yStride
       withUnsafePointer(to: window.leaf) { leaf in
         switch geometry.kind {
         case .maximum:

@@ -10,7 +10,10 @@ internal final class PoolingWindow: @unchecked Sendable {
 
   private let tables: UnsafeMutablePointer<Int>
 
-  init(_ geometry: PoolingGeometry) {
+  /// - Parameters:
+  ///   - inputStride: floats from one pixel of x to the next.
+  ///   - outputStride: likewise of y.
+  init(_ geometry: PoolingGeometry, inputStride: Int, outputStride: Int) {
     let missing = 3 - geometry.axes.count
     let axes = [PoolingAxis](repeating: .trivial, count: missing) + geometry.axes
     let countsPadding = geometry.kind == .average(countsPadding: true)
@@ -41,13 +44,14 @@ internal final class PoolingWindow: @unchecked Sendable {
         for i in 0..<y.window {
           for j in 0..<x.window {
             let row = k * z.step * y.input + i * y.step
-            offsets.append((row * x.input + j * x.step) * geometry.channels)
+            offsets.append((row * x.input + j * x.step) * inputStride)
           }
         }
       }
     }
     leaf = KeelPool(
-      z: z, y: y, x: x, channels: geometry.channels, taps: listed > 0 ? listed : Int.max,
+      z: z, y: y, x: x, channels: geometry.channels, xStride: inputStride, yStride: outputStride,
+      taps: listed > 0 ? listed : Int.max,
       offset: table(offsets), tiles: axes.allSatisfy(Self.tiles) ? 1 : 0)
   }
 
