@@ -127,6 +127,7 @@ static void addScaledFloats(float *target, const float *source, float value, lon
 #include "windows.h"
 #include "pooling.h"
 #include "products.h"
+#include "dots.h"
 #include "packing.h"
 #include "winograd.h"
 #include "depthwise.h"
