@@ -42,8 +42,7 @@ public struct PlanOptions: Sendable {
 /// A graph made ready to run for fixed shapes: kernels chosen, weights packed, memory laid out.
 ///
 /// A plan never changes and can be run from many threads at once, each with a workspace of its own. A run
-/// allocates nothing (with several threads: nothing but the few words with which Dispatch starts them),
-/// and its results are bitwise the same for any number of threads.
+/// allocates nothing, and its results are bitwise the same for any number of threads.
 public struct Plan: Sendable {
   internal struct Step: Sendable {
     /// The node's place among the graph's.

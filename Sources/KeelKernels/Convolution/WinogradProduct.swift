@@ -102,7 +102,6 @@ extension WinogradProduct {
 
   /// Computes the components of a weight Cout×3×3×Cin: panel by panel, component by component, Cin rows of the
   /// panel's columns.
-  /// - Parameter scratch: memory for `packingScratchCount` floats.
   func pack(
     _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>,
     parallelism: Parallelism
