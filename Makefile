@@ -15,7 +15,7 @@ FILTER ?=
 FORMATTED = $(wildcard Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources \
 	Benchmarks/Tests Examples/*/Package.swift Examples/*/Sources)
 
-.PHONY: help demo test test-matrix conformance fuzz bench bench-peers parity lint format documentation doctor dependencies
+.PHONY: help demo test test-matrix conformance sanitize fuzz regions bench bench-peers parity lint format documentation doctor dependencies
 
 help: ## Lists the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,8 +41,19 @@ $(CONFORMANCE)/installed:
 	python3 -m pip download --quiet --no-deps --dest $(CONFORMANCE) onnx==1.22.0
 	cd $(CONFORMANCE) && python3 -m zipfile -e onnx-1.22.0-*.whl .
 	touch $@
+
+# Seconds for each test of the soak: make sanitize SOAK=600
+SOAK ?= 60
+
+sanitize: dependencies ## Runs plans on many threads under the thread sanitizer.
+	KEEL_SOAK_SECONDS=$(SOAK) $(SWIFT) test -c release --sanitize=thread --scratch-path .build-sanitize \
+	  --filter ConcurrencyTests
+
 fuzz: dependencies ## Feeds damaged files to the readers.
 	$(SWIFT) run -c release KeelFuzz --seconds $(SECONDS) $(OPTIONS)
+
+regions: dependencies ## Times parallel regions by Keel's pool and by Dispatch.
+	$(SWIFT) run -c release KeelRegions $(OPTIONS)
 
 bench: dependencies ## Runs the benchmarks.
 	@set -e; for suite in $(SUITES); do \

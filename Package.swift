@@ -113,6 +113,13 @@ let package = Package(
         .product(name: "SwiftProtobuf", package: "swift-protobuf"),
       ],
       path: "Tests/KeelFuzz", exclude: ["Seeds"], swiftSettings: settings),
+    // `make regions`: parallel regions by Keel's pool and by Dispatch, which a package of benchmarks cannot reach.
+    .executableTarget(
+      name: "KeelRegions",
+      dependencies: [
+        "KeelKernels", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Tests/KeelRegions", swiftSettings: settings),
     // Counts allocations: linked into the tests, it stands before the C library's malloc.
     .target(name: "CAllocationCounter", path: "Tests/CAllocationCounter"),
     .testTarget(

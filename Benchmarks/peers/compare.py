@@ -22,7 +22,10 @@ import pathlib
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
 from typing import Any
 
 import affinity
@@ -170,25 +173,65 @@ def machine(keel: KeelPeer, suite: Suite, threads: int, compiled: bool) -> dict[
     }
 
 
-def run(options: argparse.Namespace) -> None:
-    """Compares all lines, prints, and writes the files."""
-    suite, lines = options.comparison, options.chosen
-    everything: list[Result] = []
+@dataclass(frozen=True)
+class Measured:
+    """What a process has found of a line; its results leave out the line, which stays where it is."""
+
+    # By the number of threads.
+    machines: dict[int, dict[str, Any]]
+    results: list[Result]
+
+
+def measure(number: int) -> Measured:
+    """Compares one of the call's lines, in a process of its own."""
+    options = arguments()
+    suite, line = options.comparison, options.chosen[number]
+    results: list[Result] = []
     with KeelPeer(options.peer, options.keep_environment) as keel:
         machines = {
             threads: machine(keel, suite, threads, options.full) for threads in options.threads
         }
-        for number, line in enumerate(lines, 1):
-            data = suite.operands(line.shape)
-            keel.load(data)
-            for threads in options.threads:
-                progress(f"[{number}/{len(lines)}] {line.name}, {threads} thread(s)")
-                affinity.confine([os.getpid(), keel.process], threads)
-                everything += [
-                    compare(keel, suite, line, which, data, threads, options.rounds)
-                    for which in options.passes
-                ]
-    progress("")
+        data = suite.operands(line.shape)
+        keel.load(data)
+        for threads in options.threads:
+            affinity.confine([os.getpid(), keel.process], threads)
+            results += [
+                compare(keel, suite, line, which, data, threads, options.rounds)
+                for which in options.passes
+            ]
+    return Measured(machines, [replace(result, line=None) for result in results])
+
+
+def run(options: argparse.Namespace) -> int:
+    """Compares all lines, prints, and writes the files; the exit status. What peers never give back ends with the
+    process of their line, and a line that fails does not take the others with it."""
+    suite, lines = options.comparison, options.chosen
+    everything: list[Result] = []
+    machines: dict[int, dict[str, Any]] = {}
+    status = 0
+    for number, line in enumerate(lines):
+        progress(f"[{number + 1}/{len(lines)}] {line.name}")
+        try:
+            with ProcessPoolExecutor(1, get_context("spawn")) as process:
+                measured = process.submit(measure, number).result()
+        except (Mismatch, PeerError, BrokenProcessPool) as error:
+            progress("")
+            print(f"error: {line.name}: {error}", file=sys.stderr, flush=True)
+            status = 1
+            continue
+        machines = machines or measured.machines
+        results = [replace(result, line=line) for result in measured.results]
+        everything += results
+        finished(results, number + 1, len(lines))
+    if everything:
+        tell(options, machines, everything)
+    return status
+
+
+def tell(
+    options: argparse.Namespace, machines: dict[int, dict[str, Any]], everything: list[Result]
+) -> None:
+    """Prints what all lines have come to, and writes the files."""
     texts: list[str] = []
     for threads in options.threads:
         results = [result for result in everything if result.threads == threads]
@@ -204,7 +247,7 @@ def run(options: argparse.Namespace) -> None:
         print("\n\n".join(texts))
 
 
-def run_memory(options: argparse.Namespace) -> None:
+def run_memory(options: argparse.Namespace) -> int:
     """Measures what stays in memory, prints, and writes the files."""
     import resident
 
@@ -214,12 +257,26 @@ def run_memory(options: argparse.Namespace) -> None:
     files = resident.write(options.output, document)
     print("wrote " + ", ".join(file.name for file in files), file=sys.stderr)
     print(json.dumps(document, indent=2) if options.json else resident.text(document))
+    return 0
 
 
 def progress(message: str) -> None:
     """Replaces one line on standard error, where that is a terminal."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{message}", end="", file=sys.stderr, flush=True)
+
+
+def finished(results: list[Result], number: int, count: int) -> None:
+    """Says what a line has come to: a suite may take an hour."""
+    progress("")
+    for result in results:
+        times = {"Keel": min(result.keel), result.fastest: min(result.peers[result.fastest])}
+        text = ", ".join(f"{name} {seconds * 1e3:.3f} ms" for name, seconds in times.items())
+        print(
+            f"[{number}/{count}] {result.line.name}, {result.which}, {result.threads} thread(s):"
+            f" {text}, paired {result.speedup:.2f}",
+            file=sys.stderr, flush=True,
+        )  # fmt: skip
 
 
 def numbers(text: str) -> list[int]:
@@ -297,12 +354,11 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     options = arguments()
     try:
-        (run_memory if options.memory else run)(options)
+        return (run_memory if options.memory else run)(options)
     except (Mismatch, PeerError) as error:
         progress("")
         print(f"error: {error}", file=sys.stderr)
         return 1
-    return 0
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ SEED = 20_260_518
 # algorithms like Winograd's.
 LENGTH = 1_000_000
 # How Keel's plans are made; each mode's error is measured, the first is timed.
-MODES = ("default",)
+MODES = ("default", "exact")
 # Where files are kept from run to run, one folder for each definition of the networks.
 CACHE = pathlib.Path(__file__).resolve().parent.parent / ".networks"
 

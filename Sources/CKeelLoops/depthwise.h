@@ -25,6 +25,8 @@ typedef struct Band {
   long left, width;                    /* the first tap's column for the first pixel, the source's columns */
   long pixel, channels;
   long nextRow;                        /* floats from the band's first source row to the next band's */
+  const float *bias;                   /* may be null */
+  KeelCut cut;
 } Band;
 
 INLINE int hasTiles(const KeelWindow *w) {
@@ -94,6 +96,7 @@ INLINE void tileRow(const int P, const int K, const int S, const int inside, con
 INLINE void depthwiseTile(const int R, const int P, const int K, const int S, const int inside,
                           float *y, long yStep, long yRow, const float *weight, const Band *b,
                           long first, long count, long ahead, long xAhead) {
+  const KeelCut cut = b->cut;
   const long channels = b->channels, pixel = b->pixel, rowWeights = K * channels;
   const long left = b->left + first * S, width = b->width, taps = b->tapRows, high = b->high;
   const long dense = yStep == channels; /* what is written next is one piece */
@@ -132,6 +135,15 @@ INLINE void depthwiseTile(const int R, const int P, const int K, const int S, co
       ROWS(taps + S, 0, 1)
     }
 #undef ROWS
+    if (b->bias) {
+      const Vector shift = load(b->bias + c);
+      EACH(p, P) s[p] += shift;
+      if (R == 2) EACH(p, P) t[p] += shift;
+    }
+    EACH(p, P) {
+      CUT(Vector, s[p], cut)
+      if (R == 2) { CUT(Vector, t[p], cut) }
+    }
     EACH(r, R) {
       float *to = y + r * yRow + c;
       EACH(p, P) {
@@ -296,18 +308,23 @@ static void depthwiseRow(float *y, long yStep, const float *source, const float 
 }
 
 static void depthwise(float *y, long yStep, long yRow, const float *source, const float *weight,
-                      const KeelWindow *window, long first, long count, long rows, int fetch) {
+                      const KeelWindow *window, long first, long count, long rows, int fetch,
+                      const float *bias, KeelCut cut) {
   const KeelWindow w = *window;
   Position p = positionAt(&w, first);
   for (long r = 0; r < rows; p.y += 1) {
     if (hasTiles(&w)) {
       const long pair = rows - r < 2 ? 1 : 2;
       Band b = bandAt(&w, source, p, pair);
+      b.bias = bias;
+      b.cut = cut;
       depthwiseBand(y + r * yRow, yStep, yRow, weight, &b, w.stepX, pair, count, fetch);
       p.y += pair - 1;
       r += pair;
     } else {
       depthwiseRow(y + r * yRow, yStep, source, weight, &w, p, count);
+      if (bias || cut.kind != KEEL_CUT_NONE)
+        epilogue(y + r * yRow, count, w.channels, yStep, bias, 0, 0, cut);
       r += 1;
     }
   }

@@ -10,29 +10,27 @@
 #include "vectors.h"
 
 INLINE void epilogueRow(float *y, long channels, const float *bias, const float *residual,
-                        int relu) {
+                        const KeelCut cut) {
   long c = 0;
 #define BODY(T)                             \
   T v = LOAD(T, y + c);                     \
   if (bias) v += LOAD(T, bias + c);         \
   if (residual) v += LOAD(T, residual + c); \
-  if (relu) v = POSITIVE(T, v);             \
+  CUT(T, v, cut)                            \
   STORE(T, y + c, v);
   CHANNELS(BODY)
 #undef BODY
 }
 
 static void epilogue(float *y, long rows, long channels, long stride, const float *bias,
-                     const float *residual, long residualStride, int relu) {
+                     const float *residual, long residualStride, KeelCut cut) {
+  const KeelCut none = {.kind = KEEL_CUT_NONE}, below = {.kind = KEEL_CUT_BELOW};
   for (long r = 0; r < rows; r++) {
     float *row = y + r * stride;
-    if (residual) {
-      if (relu) epilogueRow(row, channels, bias, residual + r * residualStride, 1);
-      else epilogueRow(row, channels, bias, residual + r * residualStride, 0);
-    } else {
-      if (relu) epilogueRow(row, channels, bias, 0, 1);
-      else epilogueRow(row, channels, bias, 0, 0);
-    }
+    const float *add = residual ? residual + r * residualStride : 0;
+    if (cut.kind == KEEL_CUT_NONE) epilogueRow(row, channels, bias, add, none);
+    else if (cut.kind == KEEL_CUT_BELOW) epilogueRow(row, channels, bias, add, below);
+    else epilogueRow(row, channels, bias, add, cut);
   }
 }
 
@@ -85,17 +83,6 @@ static void fewRows(float *y, long yStride, const float *a, long aStride, const 
     productRows(2, y + r * yStride, yStride, a + r * aStride, aStride, b, columns, depth);
   if (r < rows)
     productRows(1, y + r * yStride, yStride, a + r * aStride, aStride, b, columns, depth);
-}
-
-static void transpose(float *target, long targetStride, const float *source, long sourceStride,
-                      long rows, long columns) {
-  enum { BLOCK = 16 };
-  for (long r0 = 0; r0 < rows; r0 += BLOCK) {
-    long r1 = r0 + BLOCK < rows ? r0 + BLOCK : rows;
-    for (long c = 0; c < columns; c++)
-      for (long r = r0; r < r1; r++)
-        target[c * targetStride + r] = source[r * sourceStride + c];
-  }
 }
 
 static void scaleFloats(float *target, const float *source, float value, long channels) {

@@ -36,6 +36,50 @@ INLINE void transposeSquare(float *to, long toStep, const float *from, long from
   EACH(i, KEEL_WIDTH) store(to + i * toStep, v[i]);
 }
 
+/* R planes of floats one after another become one of R floats each, and back. */
+INLINE void interleave(const int R, float *to, const float *from, long step, long count) {
+  for (long c = 0; c < count; c++) EACH(r, R) to[c * R + r] = from[r * step + c];
+}
+INLINE void separate(const int R, float *to, long step, const float *from, long count) {
+  for (long c = 0; c < count; c++) EACH(r, R) to[r * step + c] = from[c * R + r];
+}
+
+/* Images of few channels, the other way round: rows or columns that are fewer than a vector. */
+static int transposeFew(float *target, long targetStride, const float *source, long sourceStride,
+                        long rows, long columns) {
+#define FEW(R)                                                         \
+  if (rows == R && targetStride == R) {                                \
+    interleave(R, target, source, sourceStride, columns);              \
+    return 1;                                                          \
+  }                                                                    \
+  if (columns == R && sourceStride == R) {                             \
+    separate(R, target, targetStride, source, rows);                   \
+    return 1;                                                          \
+  }
+  FEW(2)
+  FEW(3)
+  FEW(4)
+#undef FEW
+  return 0;
+}
+
+static void transpose(float *target, long targetStride, const float *source, long sourceStride,
+                      long rows, long columns) {
+  if (transposeFew(target, targetStride, source, sourceStride, rows, columns)) return;
+  long r0 = 0;
+  for (; r0 + KEEL_WIDTH <= rows; r0 += KEEL_WIDTH) {
+    long c = 0;
+    for (; c + KEEL_WIDTH <= columns; c += KEEL_WIDTH)
+      transposeSquare(target + c * targetStride + r0, targetStride, source + r0 * sourceStride + c,
+                      sourceStride);
+    for (; c < columns; c++)
+      for (long r = r0; r < r0 + KEEL_WIDTH; r++)
+        target[c * targetStride + r] = source[r * sourceStride + c];
+  }
+  for (long c = 0; c < columns; c++)
+    for (long r = r0; r < rows; r++) target[c * targetStride + r] = source[r * sourceStride + c];
+}
+
 /* One panel: to[k][v·KEEL_WIDTH...] = b[k·kStride + column·columnStride], zero beyond `columns`. */
 static void packPanel(float *to, const float *b, long depth, long kStride, long columns,
                       long columnStride) {

@@ -79,7 +79,7 @@ static __attribute__((noinline)) void finishEnds(float *const *rows, long count,
   if (q->add) v += LOAD(T, to + c);                       \
   if (bias) v += LOAD(T, bias + c);                       \
   if (last.adds) v += LOAD(T, to + last.residual + c);    \
-  if (last.relu) v = POSITIVE(T, v);                      \
+  CUT(T, v, last.cut)                                     \
   STORE(T, to + c, v);
     CHANNELS(BODY)
 #undef BODY
@@ -101,7 +101,7 @@ static __attribute__((noinline)) void finishEnds(float *const *rows, long count,
         EACH(r, R) s[r][v] += t_;                                                                 \
       }                                                                                           \
       if (last_.adds) EACH(r, R) s[r][v] += load(to_[r] + last_.residual + v * KEEL_WIDTH);       \
-      if (last_.relu) EACH(r, R) s[r][v] = POSITIVE(Vector, s[r][v]);                             \
+      EACH(r, R) CUT(Vector, s[r][v], last_.cut)                                                  \
       EACH(r, R) store(to_[r] + v * KEEL_WIDTH, s[r][v]);                                         \
     }                                                                                             \
     if (whole_ < (V)) {                                                                           \

@@ -28,6 +28,13 @@ typedef float SingleU;
 #define SPLAT(T, x) ((T)(x))
 /* x where x > 0 or x is NaN, else 0. */
 #define POSITIVE(T, x) (((x) <= SPLAT(T, 0)) ? SPLAT(T, 0) : (x))
+/* x cut off where the function says: NaN stays. */
+#define CUT(T, x, cut)                                                        \
+  if ((cut).kind == KEEL_CUT_BELOW) (x) = POSITIVE(T, x);                     \
+  else if ((cut).kind == KEEL_CUT_BOTH) {                                     \
+    (x) = ((x) < SPLAT(T, (cut).low)) ? SPLAT(T, (cut).low) : (x);            \
+    (x) = ((x) > SPLAT(T, (cut).high)) ? SPLAT(T, (cut).high) : (x);          \
+  }
 #define LENGTH(T) ((long)(sizeof(T) / sizeof(float)))
 
 /* Runs BODY(T) for channels c to c + LENGTH(T) while they fit. */

@@ -103,7 +103,7 @@ static void winogradInput(long size, float *to, long step, long row, const float
       EACH(j, M) if (j < columns) {                                                                \
         T s = d[i * (M + 2) + j] + bias;                                                           \
         if (residual) s += LOAD(T, residual + i * w.residualRow + j * w.residualStep + c);         \
-        if (w.relu) s = POSITIVE(T, s);                                                            \
+        CUT(T, s, w.cut)                                                                           \
         STORE(T, y + i * w.yRow + j * w.yStep + c, s);                                             \
       }                                                                                            \
     }                                                                                              \

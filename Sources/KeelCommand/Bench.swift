@@ -10,7 +10,7 @@ struct Bench: ParsableCommand {
       networks have random weights and statistics.
 
         keel bench resnet50.onnx --batch 8
-        keel bench resnet18 --batch 1 --threads 2
+        keel bench resnet18 --batch 1 --threads 2 --layers
         keel bench digits --batch 64 --json
       """)
 
@@ -20,6 +20,7 @@ struct Bench: ParsableCommand {
   @Option(help: "Threads (default: what this process may use).") var threads: Int?
   @Option(help: "Interleaved pairs of runs.") var rounds = 30
   @Option(help: "Seed of random weights and inputs.") var seed: UInt64 = 0
+  @Flag(help: "Also show the time of each layer of the folded network.") var layers = false
   @Flag(help: "Print one JSON object.") var json = false
 
   func validate() throws {
@@ -48,7 +49,12 @@ struct Bench: ParsableCommand {
     let arenaMb: Double
     /// Of the process, which holds both networks.
     let peakRssMb: Double
+    /// Of the folded network.
+    let layers: [LayerTiming.Layer]
   }
+
+  /// Runs whose layers are timed.
+  private static let layerRuns = 10
 
   func run() throws {
     Terminal.complainAboutSettings()
@@ -75,6 +81,9 @@ struct Bench: ParsableCommand {
       bar.show($0, of: rounds, "round \($0 + 1) of \(rounds)")
     }
     bar.finish()
+    let peak = peakResidentByteCount()
+    let timing = try LayerTiming(
+      comparison.fused.plan, comparison.fused.workspace, runs: min(rounds, Self.layerRuns))
     let images = model.inputs.first.flatMap { shapes[$0.name]!.extents.first } ?? 1
     let multiplyAdds = try GraphSummary(model.graph, inputShapes: shapes).multiplyAdds
     let result = Result(
@@ -87,8 +96,10 @@ struct Bench: ParsableCommand {
       weightsMb: Double(4 * model.graph.weights.reduce(0) { $0 + $1.tensor.count }) / 1e6,
       workspaceMb: Double(comparison.fused.plan.byteCount) / 1e6,
       arenaMb: Double(comparison.fused.plan.arenaByteCount) / 1e6,
-      peakRssMb: Double(peakResidentByteCount()) / 1e6)
-    if json { try printJSON(result) } else { show(result, report) }
+      peakRssMb: Double(peak) / 1e6, layers: timing.layers)
+    if json { return try printJSON(result) }
+    show(result, report)
+    if layers { print("\n" + timing.lines.joined(separator: "\n")) }
   }
 
   private func show(_ result: Result, _ report: FoldReport) {

@@ -177,8 +177,11 @@ public struct Plan: Sendable {
 
   /// The operation and layer of a step.
   package func stepName(_ index: Int) -> String {
-    "\(steps[index].node.primitive.name) \(steps[index].node.label)"
+    "\(stepNode(index).primitive.name) \(stepNode(index).label)"
   }
+
+  /// The node whose kernel a step runs.
+  package func stepNode(_ index: Int) -> Node { steps[index].node }
 
   /// How a step computes, where there are several ways.
   package func stepAlgorithm(_ index: Int) -> String? { steps[index].kernel.algorithm }

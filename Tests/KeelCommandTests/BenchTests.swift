@@ -22,6 +22,14 @@ import Testing
     let workspaceMb: Double
     let arenaMb: Double
     let peakRssMb: Double
+    let layers: [Layer]
+  }
+
+  private struct Layer: Decodable {
+    let operation: String
+    let layer: String
+    let algorithm: String?
+    let medianMs: Double
   }
 
   @Test func json() async throws {
@@ -53,8 +61,13 @@ import Testing
       try run.keys() == [
         "network", "batch", "threads", "rounds", "vector_level", "blas_core",
         "multiply_adds_per_image", "unfused", "fused", "speedup", "fused_gflop_per_second",
-        "max_relative_difference", "weights_mb", "workspace_mb", "arena_mb", "peak_rss_mb",
+        "max_relative_difference", "weights_mb", "workspace_mb", "arena_mb", "peak_rss_mb", "layers",
       ])
+    #expect(result.layers.count > 10)
+    for layer in result.layers {
+      #expect(layer.medianMs > 0, "\(layer.layer)")
+      if layer.operation == "convolution" { #expect(layer.algorithm != nil, "\(layer.layer)") }
+    }
   }
 
   /// Results depend on the seed, not on the number of threads.
@@ -82,11 +95,13 @@ import Testing
   }
 
   @Test func text() async throws {
-    let run = try await CommandRun("bench", "digits", "--rounds", "1", "--threads", "1")
+    let run = try await CommandRun(
+      "bench", "digits", "--rounds", "1", "--threads", "1", "--layers")
     #expect(run.status == 0)
     #expect(run.messages.isEmpty)
     #expect(run.output.hasPrefix("digits, batch 1, 1 thread, "))
     #expect(run.output.contains("22 operations folded, 25 fused"))
     #expect(run.output.contains("median of 1 interleaved pair)"))
+    #expect(run.output.contains("layer "))
   }
 }

@@ -340,10 +340,6 @@ extension NetworkWriter {
     builder.graph.type(of: value).channelCount!
   }
 
-  fileprivate mutating func concatenation(_ values: [ValueID], axis: Int = 3) throws -> ValueID {
-    try builder.append(.concatenation(axis: axis), values, label: "concatenation")[0]
-  }
-
   /// A square window; of stride 1 it keeps height and width.
   fileprivate mutating func pooling(
     _ x: ValueID, _ kind: PoolingGeometry.Kind, window: Int, stride: Int

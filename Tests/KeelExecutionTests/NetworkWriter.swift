@@ -116,6 +116,10 @@ struct NetworkWriter {
     try builder.append(.add, [a, b], label: label)[0]
   }
 
+  mutating func concatenation(_ values: [ValueID], axis: Int = 3) throws -> ValueID {
+    try builder.append(.concatenation(axis: axis), values, label: "concatenation")[0]
+  }
+
   mutating func globalAverage(_ x: ValueID, label: String = "pool") throws -> ValueID {
     try builder.append(.reduction(Reduction(.mean, axes: [1, 2])), [x], label: label)[0]
   }

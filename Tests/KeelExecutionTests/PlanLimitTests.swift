@@ -4,7 +4,6 @@ import KeelGraph
 import KeelKernels
 import KeelTensor
 import KeelTestSupport
-import Synchronization
 import Testing
 
 /// Class contract: memory limits, plans that share weights, cancellation, runs from and into the caller's memory.
@@ -147,35 +146,4 @@ import Testing
     }
     #expect(several?.place == "inputs")
   }
-
-  // MARK: Many at once
-
-  /// Eight threads run one plan, each with its workspace.
-  @Test func concurrentRuns() async throws {
-    let graph = try network()
-    let plan = try Plan(graph, inputShapes: shapes(batch: 4), options: PlanOptions(threads: 2))
-    let inputs = try graph.randomInputs(seed: 13, batch: 4)
-    let expected = try plan(inputs)["y"]!.bits
-    let wrong = Counter()
-    try await withThrowingTaskGroup(of: Void.self) { group in
-      for _ in 0..<8 {
-        group.addTask {
-          let workspace = plan.makeWorkspace()
-          for (name, value) in inputs { try workspace.setInput(name, value) }
-          for _ in 0..<20 {
-            try plan.run(workspace)
-            if try workspace.output("y").bits != expected {
-              wrong.value.wrappingAdd(1, ordering: .relaxed)
-            }
-          }
-        }
-      }
-      try await group.waitForAll()
-    }
-    #expect(wrong.value.load(ordering: .relaxed) == 0)
-  }
-}
-
-private final class Counter: Sendable {
-  let value = Atomic<Int>(0)
 }

@@ -26,6 +26,10 @@ float *blank(long count);
 double *doubles(long count);
 void release(void);
 
+/* ReLU, or from −0.5 to 0.75, or nothing; and what it makes of a number. */
+KeelCut cutOf(int active, int both);
+double cutOff(double x, KeelCut cut);
+
 /* Compares with what plain loops give, relative to the largest expected value. */
 void expect(const char *what, long size, const float *found, const double *expected, long count,
             double bound);

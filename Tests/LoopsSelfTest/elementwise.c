@@ -15,10 +15,10 @@ static void testEpilogue(long channels) {
       if (c >= channels) continue;
       if (has & 1) expected[i] += bias[c];
       if (has & 2) expected[i] += residual[i / stride * far + c];
-      if ((has & 4) && expected[i] < 0) expected[i] = 0;
+      expected[i] = cutOff(expected[i], cutOf(has & 4, has & 1));
     }
     ENTRY(epilogue)(y, ROWS, channels, stride, has & 1 ? bias : 0, has & 2 ? residual : 0,
-                    far, (has & 4) != 0);
+                    far, cutOf(has & 4, has & 1));
     expect("epilogue", channels, y, expected, ROWS * stride, 1e-6);
     release();
   }

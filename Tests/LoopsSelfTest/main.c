@@ -55,6 +55,17 @@ double *doubles(long count) {
   return x;
 }
 
+KeelCut cutOf(int active, int both) {
+  const int kind = !active ? KEEL_CUT_NONE : both ? KEEL_CUT_BOTH : KEEL_CUT_BELOW;
+  return (KeelCut){.kind = kind, .low = -0.5f, .high = 0.75f};
+}
+
+double cutOff(double x, KeelCut cut) {
+  if (cut.kind == KEEL_CUT_NONE) return x;
+  const double low = cut.kind == KEEL_CUT_BOTH ? cut.low : 0, high = cut.kind == KEEL_CUT_BOTH ? cut.high : x;
+  return x < low ? low : x > high ? high : x;
+}
+
 void release(void) {
   while (blockCount > 0) {
     blockCount--;

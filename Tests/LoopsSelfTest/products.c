@@ -21,9 +21,10 @@ static void testFewRows(long columns) {
   }
 }
 
+/* Some of them with rows that follow each other. */
 static void testTranspose(long columns) {
-  for (int l = 0; l < LENGTHS; l += 3) {
-    const long rows = lengths[l], sourceStride = columns + 1, targetStride = rows + 2;
+  for (int l = 0; l < 2 * LENGTHS; l++) {
+    const long rows = lengths[l / 2], gap = l % 2, sourceStride = columns + gap, targetStride = rows + 2 * gap;
     float *source = numbers(rows * sourceStride), *target = numbers(columns * targetStride);
     double *expected = doubles(columns * targetStride);
     for (long i = 0; i < columns * targetStride; i++) {

@@ -13,12 +13,12 @@ static void makeRows(const float **table, long count, long length) {
 static double finished(int form, double sum, float bias, float residual) {
   if (form & 1) sum += bias;
   if (form & 2) sum += residual;
-  return form & 4 && sum < 0 ? 0 : sum;
+  return form & 4 ? cutOff(sum, cutOf(1, form & 1)) : sum;
 }
 
 static KeelEpilogue epilogueOf(int form, const float *bias, const float *residual, const float *y) {
   return (KeelEpilogue){.bias = form & 1 ? bias : 0, .adds = form >> 1 & 1, .residual = residual - y,
-                        .relu = form >> 2};
+                        .cut = cutOf(form >> 2, form & 1)};
 }
 
 static void testProduct(long columns, long depth) {

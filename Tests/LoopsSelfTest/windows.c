@@ -32,6 +32,11 @@ static long pixelOf(const Case *c, long position, long tap) {
   return ((n * 2 + z) * 5 + y) * 6 + x;
 }
 
+/* What bias and activation make of sums. */
+static void finish(double *sums, long rows, long channels, const float *bias, KeelCut cut) {
+  for (long i = 0; i < rows * channels; i++) sums[i] = cutOff(sums[i] + bias[i % channels], cut);
+}
+
 static void testWindow(long channels) {
   Case c;
   makeCase(&c, channels, channels + 2);
@@ -39,6 +44,8 @@ static void testWindow(long channels) {
   float *source = numbers(BATCH * 60 * stride), *weight = numbers(TAPS * channels),
         *dy = numbers(count * channels), *y = blank(count * channels),
         *columns = blank(count * TAPS * channels), *dWeight = numbers(TAPS * channels);
+  const float *bias = numbers(channels);
+  const KeelCut cut = cutOf(channels & 2, channels & 1);
   double *sums = doubles(count * channels), *gathered = doubles(count * TAPS * channels),
          *products = doubles(TAPS * channels);
   for (long i = 0; i < TAPS * channels; i++) products[i] = dWeight[i];
@@ -57,8 +64,9 @@ static void testWindow(long channels) {
   /* Row by row of the grid. */
   for (long p = 0, next; p < count; p = next) {
     next = p + 6 - (first + p) % 6 < count ? p + 6 - (first + p) % 6 : count;
-    ENTRY(depthwise)(y + p * channels, channels, 0, source, weight, &c.w, first + p, next - p, 1, 0);
+    ENTRY(depthwise)(y + p * channels, channels, 0, source, weight, &c.w, first + p, next - p, 1, 0, bias, cut);
   }
+  finish(sums, count, channels, bias, cut);
   expect("depthwise", channels, y, sums, count * channels, 4e-6);
   ENTRY(depthwiseWeight)(dWeight, source, dy, &c.w, first, count, 0);
   expect("depthwiseWeight", channels, dWeight, products, TAPS * channels, 8e-6);
@@ -92,6 +100,8 @@ static void testImage(long channels, long kernel, long step, int isRectangle) {
       .channels = channels, .gridDepth = 1, .gridHeight = h, .gridWidth = w, .stepZ = 1, .stepY = step,
       .stepX = step, .runCount = taps, .runZ = z, .runY = y, .runX = x, .runTaps = one,
       .runOffset = offset, .tapRows = isRectangle ? kernel : 0, .tapColumns = isRectangle ? kernel : 0};
+  const KeelCut none = cutOf(0, 0), cut = cutOf(channels & 2, channels & 1);
+  const float *bias = numbers(channels);
   float *source = numbers(PLANES * H * W * channels), *weight = numbers(taps * channels),
         *dy = numbers(count * channels), *result = blank(count * channels),
         *spread = blank(4 * count * channels), *dWeight = numbers(taps * channels);
@@ -109,22 +119,24 @@ static void testImage(long channels, long kernel, long step, int isRectangle) {
     }
   /* Whole rows, two at a time, and pieces of one. */
   for (long i = 0; i < PLANES * h; i++) {
+    ENTRY(depthwise)(result + i * w * channels, channels, 0, source, weight, &window, i * w, 5, 1, 0, 0, none);
+    ENTRY(depthwise)(result + (i * w + 5) * channels, channels, 0, source, weight, &window, i * w + 5,
+                     w - 5, 1, KEEL_FETCH_BOTH, 0, none);
+  }
+  expect("depthwise", channels, result, sums, count * channels, 8e-6);
+  for (long i = 0; i < PLANES * h; i++) {
     const long rows = i % h + 1 < h ? 2 : 1, row = w * channels;
-    ENTRY(depthwise)(result + i * row, channels, row, source, weight, &window, i * w, w, rows, i % 3);
+    ENTRY(depthwise)(result + i * row, channels, row, source, weight, &window, i * w, w, rows, i % 3,
+                     bias, cut);
     ENTRY(depthwise)(spread + 4 * i * row, 2 * channels, 4 * row, source, weight, &window, i * w, w,
-                     rows, 0);
+                     rows, 0, bias, cut);
     for (long p = 0; p < w; p++)
       for (long c = 0; c < channels; c++)
         if (spread[4 * i * row + 2 * p * channels + c] != result[(i * w + p) * channels + c])
           fail("depthwise", channels, "another result two pixels apart");
     i += rows - 1;
   }
-  expect("depthwise", channels, result, sums, count * channels, 8e-6);
-  for (long i = 0; i < PLANES * h; i++) {
-    ENTRY(depthwise)(result + i * w * channels, channels, 0, source, weight, &window, i * w, 5, 1, 0);
-    ENTRY(depthwise)(result + (i * w + 5) * channels, channels, 0, source, weight, &window, i * w + 5,
-                     w - 5, 1, KEEL_FETCH_BOTH);
-  }
+  finish(sums, count, channels, bias, cut);
   expect("depthwise", channels, result, sums, count * channels, 8e-6);
   /* Slices that begin and end within rows. */
   const long middle = count / 3;

@@ -9,18 +9,8 @@ struct NetworkRequest: Decodable {
   /// The value of the one extent that the file may leave open.
   let batch: Int
   let threads: Int
-  /// Whether algorithms whose errors are larger than the direct ones' are left out.
+  /// Whether Winograd's filtering is left out.
   let exact: Bool
-
-  /// How the plan is made.
-  func planOptions() throws(KeelError) -> PlanOptions {
-    guard !exact else {
-      throw KeelError(
-        .argument, at: "exact", expected: "false, the only way that plans are made",
-        found: "\(exact)")
-    }
-    return PlanOptions(threads: threads)
-  }
 }
 
 /// A network with its input, ready to run.
@@ -42,7 +32,6 @@ final class PreparedNetwork: PreparedWork {
         .argument, at: "network", expected: "a batch and threads of at least 1",
         found: "batch \(request.batch), threads \(request.threads)")
     }
-    let options = try request.planOptions()
     let model = try ONNXModel(contentsOf: URL(filePath: request.path))
     let open = model.openExtents
     guard open.count <= 1 else {
@@ -64,7 +53,8 @@ final class PreparedNetwork: PreparedWork {
         found: "\(request.batch)")
     }
     self.graph = try PlannedGraph(
-      graph, inputs: [input.name: try load(input.name, shape)], options: options)
+      graph, inputs: [input.name: try load(input.name, shape)],
+      options: PlanOptions(threads: request.threads, exact: request.exact))
   }
 
   func run() throws(KeelError) { try graph.run() }

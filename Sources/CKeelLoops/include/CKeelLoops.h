@@ -16,10 +16,10 @@ typedef struct KeelLoops {
   long panel; /* the most vectors of a panel: of the columns that one call of windowProduct makes */
   long lanes; /* the most matrices of one call of jacobi */
 
-  /* y[r, c] = act(y[r, c] + bias[c] + residual[r, c]); bias and residual may be null; rows of y lie `stride`
+  /* y[r, c] = cut(y[r, c] + bias[c] + residual[r, c]); bias and residual may be null; rows of y lie `stride`
      floats apart, those of the residual `residualStride`. */
   void (*epilogue)(float *y, long rows, long channels, long stride, const float *bias,
-                   const float *residual, long residualStride, int relu);
+                   const float *residual, long residualStride, KeelCut cut);
   void (*add)(float *y, const float *a, const float *b, long count);
   /* y = f(x); y may be x */
   void (*activate)(float *y, const float *x, long count, KeelActivation f);
@@ -171,7 +171,8 @@ typedef struct KeelLoops {
      of `rows` neighbouring rows of the grid, in one plane; y points at position first, and the rows of y lie
      yRow floats apart. `fetch` says what is fetched ahead. */
   void (*depthwise)(float *y, long yStep, long yRow, const float *source, const float *weight,
-                    const KeelWindow *window, long first, long count, long rows, int fetch);
+                    const KeelWindow *window, long first, long count, long rows, int fetch,
+                    const float *bias, KeelCut cut);
   /* dWeight[t, c] += Σ_p dy[p, c]·source[window t of p, c] for `count` positions; dy points at position first */
   void (*depthwiseWeight)(float *dWeight, const float *source, const float *dy,
                           const KeelWindow *window, long first, long count, int fetch);

@@ -92,6 +92,17 @@ typedef struct KeelBlockMap {
   long lines;
 } KeelBlockMap;
 
+/* Activations that sums get before they are stored. */
+enum KeelCutKind {
+  KEEL_CUT_NONE = 0,
+  KEEL_CUT_BELOW = 1, /* at 0: ReLU */
+  KEEL_CUT_BOTH = 2   /* at low and at high */
+};
+typedef struct KeelCut {
+  int kind;
+  float low, high;
+} KeelCut;
+
 /* The tiles of a result that Winograd's filtering makes: `size`² pixels each, row by row of each image, fewer at
    the lower and right edges. */
 typedef struct KeelWinogradTiles {
@@ -102,16 +113,16 @@ typedef struct KeelWinogradTiles {
   long yRow, yStep; /* from one line of an image to the next, and from one pixel to the next */
   const float *bias, *residual; /* may be null */
   long residualRow, residualStep;
-  int relu;
+  KeelCut cut;
 } KeelWinogradTiles;
 
-/* What is done to sums before they are stored: y = act(sum + bias[column] + the float that lies `residual` floats
+/* What is done to sums before they are stored: y = cut(sum + bias[column] + the float that lies `residual` floats
    from y's). */
 typedef struct KeelEpilogue {
   const float *bias; /* of the first column; may be null */
   int adds;          /* whether there is a residual */
   long residual;
-  int relu;
+  KeelCut cut;
 } KeelEpilogue;
 
 /* How a backward pass knows where the activation was active. */

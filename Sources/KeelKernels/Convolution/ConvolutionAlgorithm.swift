@@ -49,6 +49,9 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
     }
   }
 
+  /// How much faster Winograd's filtering must be: it rounds more, and its weights take up to four times the memory.
+  private static let clearGain = 1.15
+
   /// The algorithm that serves a geometry in the least time, as `ConvolutionCost` estimates it.
   /// - Parameter exact: whether Winograd's filtering is left out.
   public static func choice(
@@ -57,9 +60,10 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
     if geometry.isDepthwise { return .depthwise }
     let candidates =
       exact ? [.indirect] : [ConvolutionAlgorithm.indirect, .winograd2x2, .winograd4x4]
-    return candidates.filter { $0.serves(geometry) }.min {
-      ConvolutionCost($0, geometry, batch: batch).seconds
-        < ConvolutionCost($1, geometry, batch: batch).seconds
-    } ?? .indirect
+    func cost(_ algorithm: ConvolutionAlgorithm) -> Double {
+      ConvolutionCost(algorithm, geometry, batch: batch).seconds
+        * (algorithm.isExact ? 1 : clearGain)
+    }
+    return candidates.filter { $0.serves(geometry) }.min { cost($0) < cost($1) } ?? .indirect
   }
 }

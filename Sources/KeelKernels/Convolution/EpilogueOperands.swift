@@ -24,7 +24,7 @@ package struct EpilogueOperands {
 
   package var isEmpty: Bool { bias == nil && residual == nil && activation == nil }
 
-  /// What loops do to sums before they store them: bias, residual and ReLU; nil where the residual's rows lie
+  /// What loops do to sums before they store them: bias, residual, ReLU or clip; nil where the residual's rows lie
   /// otherwise than the result's.
   /// - Parameter y: the start of the whole result.
   internal func leaf(result y: UnsafeMutablePointer<Float>, stride: Int) -> KeelEpilogue? {
@@ -32,12 +32,30 @@ package struct EpilogueOperands {
     return KeelEpilogue(
       bias: bias, adds: residual == nil ? 0 : 1,
       residual: residual.map { $0 - UnsafePointer(y) } ?? 0,
-      relu: activation == .relu ? 1 : 0)
+      cut: cut)
+  }
+
+  /// The activation as far as loops apply it to sums before they store them.
+  internal var cut: KeelCut {
+    switch activation {
+    case .relu: KeelCut(kind: Int32(KEEL_CUT_BELOW.rawValue), low: 0, high: 0)
+    case .clip(let low, let high):
+      KeelCut(kind: Int32(KEEL_CUT_BOTH.rawValue), low: low, high: high)
+    default: KeelCut()
+    }
+  }
+
+  /// The activation, where it is none of those.
+  internal var lateActivation: Activation? {
+    switch activation {
+    case .relu, .clip: nil
+    default: activation
+    }
   }
 
   /// What `leaf` leaves to be done.
   internal var withoutLeaf: EpilogueOperands {
-    EpilogueOperands(activation: activation == .relu ? nil : activation, moments: moments)
+    EpilogueOperands(activation: lateActivation, moments: moments)
   }
 
   /// Applies the epilogue to rows of `columns` of a result whose rows have `stride` floats.
@@ -56,15 +74,15 @@ package struct EpilogueOperands {
   ) {
     guard !isEmpty else { return }
     let offset = first * stride + columns.lowerBound
-    let isReLU = activation == .relu
-    if isReLU || bias != nil || residual != nil {
+    let cut = cut
+    if cut.kind != KEEL_CUT_NONE.rawValue || bias != nil || residual != nil {
       let residualStride = residualStride ?? stride
       loops.epilogue(
         y + offset, count, columns.count, step * stride, bias.map { $0 + columns.lowerBound },
         residual.map { $0 + first * residualStride + columns.lowerBound }, step * residualStride,
-        isReLU ? 1 : 0)
+        cut)
     }
-    guard let activation, !isReLU else { return }
+    guard let activation = lateActivation else { return }
     let leaf = activation.leaf
     if columns.count == stride, step == 1 {
       loops.activate(y + offset, y + offset, count * stride, leaf)

@@ -8,6 +8,12 @@ package struct RowTiles: Hashable, Sendable {
     count = rows == 0 ? 0 : (rows + target - 1) / target
   }
 
+  /// So many tiles, or as many as there are rows.
+  package init(rows: Int, count: Int) {
+    self.rows = rows
+    self.count = min(rows, count)
+  }
+
   /// The largest tile.
   package var largest: Int { count == 0 ? 0 : (rows + count - 1) / count }
 

@@ -145,7 +145,14 @@ extension WinogradProduct {
 
   /// Whether threads work on one block together, because there are too few for them.
   private func sharesBlocks(_ parallelism: Parallelism) -> Bool {
-    parallelism.threadCount > 1 && blocks.count < 2 * parallelism.threadCount
+    blocks.count < parallelism.threadCount
+  }
+
+  /// The blocks of a run: as many for each thread, where there are few. Results do not depend on the cut.
+  private func blocks(_ parallelism: Parallelism) -> RowTiles {
+    let threads = parallelism.threadCount
+    guard !sharesBlocks(parallelism), blocks.count < 8 * threads else { return blocks }
+    return RowTiles(rows: blocks.rows, count: (blocks.count + threads - 1) / threads * threads)
   }
 
   /// The floats of scratch memory for a run.
@@ -162,6 +169,7 @@ extension WinogradProduct {
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     let own = tableCount + resultCount
+    let blocks = blocks(parallelism)
     let work = 2 * components * blocks.rows * inputs * outputs
     let zeros = packed + zerosOffset
     if !sharesBlocks(parallelism) {
@@ -222,15 +230,14 @@ extension WinogradProduct {
       padded, components)
     let columns = columns(panel)
     let first = columns.lowerBound
-    let isReLU = epilogue.activation == .relu
     let residualStride = epilogue.residualStride ?? resultStride
     var leaf = KeelWinogradTiles(
       size: size, height: height, width: width, step: resultStep, row: padded, y: y + first,
       yRow: width * resultStride, yStep: resultStride, bias: epilogue.bias.map { $0 + first },
       residual: epilogue.residual.map { $0 + first }, residualRow: width * residualStride,
-      residualStep: residualStride, relu: isReLU ? 1 : 0)
+      residualStep: residualStride, cut: epilogue.cut)
     loops.winogradOutput(&leaf, result, tiles.lowerBound, tiles.count, columns.count)
-    guard let activation = epilogue.activation, !isReLU else { return }
+    guard let activation = epilogue.lateActivation else { return }
     forEachLine(of: tiles) { pixel, count in
       for p in pixel..<pixel + count {
         let y = y + p * resultStride + first

@@ -14,7 +14,7 @@ public struct Parallelism: Sendable, Hashable {
   /// all are done. The caller and idle threads of a pool pull tasks from one counter.
   ///
   /// - Parameters:
-  ///   - work: an estimate of all the work in floating-point or memory operations. Below about 20 µs of
+  ///   - work: an estimate of all the work in floating-point or memory operations. Below about 5 µs of
   ///     work, waking another thread costs more than it saves, and the caller does everything.
   ///   - body: called with the task and the number of the worker (0..<threadCount), which tells apart
   ///     scratch memory. It runs on several threads at once: what it writes must depend on the task or
@@ -28,6 +28,6 @@ public struct Parallelism: Sendable, Hashable {
     WorkerPool.shared.run(count, threads: workers, body)
   }
 
-  /// About 20 µs of one core's arithmetic.
-  package static let worthwhileWork = 1_000_000
+  /// About 5 µs of one core's arithmetic: what a region costs where workers look out for it.
+  package static let worthwhileWork = 250_000
 }

@@ -12,8 +12,8 @@ internal import Synchronization
 /// Threads that stand ready for parallel regions.
 ///
 /// Why not Dispatch alone: regions follow each other within microseconds, and waking a thread for each takes as long as
-/// a small layer. A worker looks out for the next region for some tens of microseconds, then sleeps and leaves its
-/// core to others. A region takes those workers that are idle, so that regions of several threads share them and
+/// a small layer (`make regions` measures both). A worker looks out for the next region for a tenth of a millisecond,
+/// then sleeps and leaves its core to others. A region takes those workers that are idle, so that regions of several threads share them and
 /// none waits for another's. Starting one allocates nothing.
 internal final class WorkerPool: Sendable {
   /// One worker for every CPU of the process but the caller's.
@@ -83,21 +83,34 @@ private struct Region: ~Copyable {
   func waitForWorkers(_ started: Int) {
     var turns = 0
     while finished.load(ordering: .acquiring) < started {
-      keel_pause()
       turns += 1
-      // The worker's core may be somebody else's for now, and so may this one.
-      if turns > Worker.patience { usleep(Worker.nap) }
+      // The worker's core may be somebody else's for now, or be this one. A sleep takes twice as long as it says.
+      switch turns {
+      case ...Lookout.turns: keel_pause()
+      case ...(2 * Lookout.turns): sched_yield()
+      default: usleep(Lookout.nap)
+      }
     }
   }
 }
 
-/// One thread and what it is to do.
-private final class Worker: Sendable {
-  /// Turns of looking out for work: some tens of microseconds.
-  static let patience = 1000
+/// How long threads look out for one another before they leave their cores to others.
+private enum Lookout {
+  /// Turns of pausing: a pause takes 10 to 50 ns, as the CPU likes.
+  static let turns: Int = {
+    let trial = 1000
+    let start = DispatchTime.now().uptimeNanoseconds
+    for _ in 0..<trial { keel_pause() }
+    let nanoseconds = max(1, DispatchTime.now().uptimeNanoseconds - start)
+    return max(100, min(100 * trial, trial * Self.nanoseconds / Int(nanoseconds)))
+  }()
+  private static let nanoseconds = 100_000
   /// Microseconds of a caller's sleep, where its workers take longer than that.
   static let nap: UInt32 = 50
+}
 
+/// One thread and what it is to do.
+private final class Worker: Sendable {
   /// What `task` holds, besides the address of a region.
   private static let (idle, claimed) = (UInt(0), UInt(1))
   private let task = Atomic<UInt>(Worker.idle)
@@ -132,7 +145,7 @@ private final class Worker: Sendable {
     while true {
       if let region = region() { return region }
       turns += 1
-      guard turns > Worker.patience else {
+      guard turns > Lookout.turns else {
         keel_pause()
         continue
       }
