@@ -67,13 +67,14 @@ import Testing
         group.addTask {
           let workspace = plan.makeWorkspace()
           for (name, value) in inputs { try workspace.setInput(name, value) }
-          while ContinuousClock.now < end {
+          // At least once: other tests may keep all threads busy until the time is over.
+          repeat {
             try plan.run(workspace)
             runs.value.wrappingAdd(1, ordering: .relaxed)
             for (name, bits) in bits where try workspace.output(name).bits != bits {
               wrong.value.wrappingAdd(1, ordering: .relaxed)
             }
-          }
+          } while ContinuousClock.now < end
         }
       }
       try await group.waitForAll()

@@ -51,9 +51,8 @@ struct Regions: ParsableCommand {
   func run() throws {
     var lines: [Line] = []
     // The work of a region on one thread, and the caller's before it, in microseconds.
-    for (work, gap) in [(20.0, 0.0), (50, 0), (50, 20), (200, 0), (200, 50), (1000, 0), (1000, 300)]
-    {
-      lines += measure(work: work, gap: gap)
+    for (work, gaps) in [(20.0, [0.0]), (50, [0, 20]), (200, [0, 50]), (1000, [0, 300])] {
+      for gap in gaps { lines += measure(work: work, gap: gap) }
     }
     let report = Report(threads: threads, tasks: tasks, rounds: rounds, lines: lines)
     if json {
