@@ -100,6 +100,8 @@ def _keel(line: NetworkLine, executable: pathlib.Path, keep: bool, threads: int)
     """Measures Keel."""
     with KeelPeer(executable, keep) as keel:
         keel.load(inference.operands(line.shape))
+        # An answer, which says that the process has started and its libraries are loaded.
+        keel.machine(threads)
 
         def work() -> None:
             keel.infer(line.shape, threads, inference.MODES[0])

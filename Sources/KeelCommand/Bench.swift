@@ -43,12 +43,18 @@ struct Bench: ParsableCommand {
     let fusedGflopPerSecond: Double
     let maxRelativeDifference: Double
     let weightsMb: Double
+    /// Of the folded network, as its algorithms read them.
+    let packedWeightsMb: Double
     /// Of the folded network, as `arenaMb`: inputs, arena and scratch.
     let workspaceMb: Double
     /// Values between operations.
     let arenaMb: Double
     /// Of the process, which holds both networks.
     let peakRssMb: Double
+    /// The network without its batch norms and activations.
+    let convolutionsAlone: PairedTiming.Times
+    /// How much longer the folded network takes, as a part of that: the median over pairs.
+    let normAndActivationCost: Double
     /// Of the folded network.
     let layers: [LayerTiming.Layer]
   }
@@ -82,6 +88,7 @@ struct Bench: ParsableCommand {
     }
     bar.finish()
     let peak = peakResidentByteCount()
+    let alone = try comparison.timeAlone(model.graph, shapes: shapes, rounds: rounds)
     let timing = try LayerTiming(
       comparison.fused.plan, comparison.fused.workspace, runs: min(rounds, Self.layerRuns))
     let images = model.inputs.first.flatMap { shapes[$0.name]!.extents.first } ?? 1
@@ -89,14 +96,16 @@ struct Bench: ParsableCommand {
     let result = Result(
       network: model.name, batch: images, threads: threads, rounds: rounds,
       vectorLevel: VectorLevel.current.name, blasCore: BLASInfo.coreName,
-      multiplyAddsPerImage: multiplyAdds / images, unfused: times.unfused, fused: times.fused,
+      multiplyAddsPerImage: multiplyAdds / images, unfused: times.first, fused: times.second,
       speedup: times.speedup,
-      fusedGflopPerSecond: 2 * Double(multiplyAdds) / (times.fused.medianMs * 1e6),
+      fusedGflopPerSecond: 2 * Double(multiplyAdds) / (times.second.medianMs * 1e6),
       maxRelativeDifference: difference,
       weightsMb: Double(4 * model.graph.weights.reduce(0) { $0 + $1.tensor.count }) / 1e6,
+      packedWeightsMb: Double(comparison.fused.plan.weightByteCount) / 1e6,
       workspaceMb: Double(comparison.fused.plan.byteCount) / 1e6,
       arenaMb: Double(comparison.fused.plan.arenaByteCount) / 1e6,
-      peakRssMb: Double(peak) / 1e6, layers: timing.layers)
+      peakRssMb: Double(peak) / 1e6, convolutionsAlone: alone.second,
+      normAndActivationCost: alone.speedup - 1, layers: timing.layers)
     if json { return try printJSON(result) }
     show(result, report)
     if layers { print("\n" + timing.lines.joined(separator: "\n")) }
@@ -113,6 +122,8 @@ struct Bench: ParsableCommand {
                  median ms     min ms
       unfused  \(column(result.unfused.medianMs))\(column(result.unfused.minMs))
       fused    \(column(result.fused.medianMs))\(column(result.fused.minMs))
+      alone    \(column(result.convolutionsAlone.medianMs))\(column(result.convolutionsAlone.minMs))  \
+      without norms and activations, which cost \(fixed(100 * result.normAndActivationCost, 1)) %
 
       speedup \(fixed(result.speedup, 2))× (median of \(count(result.rounds, "interleaved pair"))), \
       \(fixed(result.fusedGflopPerSecond, 1)) GFLOP/s, \

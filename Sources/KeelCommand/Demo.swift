@@ -81,7 +81,7 @@ struct Demo: ParsableCommand {
       let comparison = try FoldComparison(
         graph, folded, shapes: ["x": images.shape], threads: threads)
       try comparison.setInputs(["x": .float32(images)])
-      timings.append(.init(batch: batch, times: try comparison.time(rounds: 30)))
+      timings.append(.init(batch: batch, try comparison.time(rounds: 30)))
     }
     let result = DemoResult(
       seed: seed, threads: threads, epochs: epochs, trainSeconds: trainSeconds,

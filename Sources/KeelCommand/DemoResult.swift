@@ -4,8 +4,18 @@ import Keel
 struct DemoResult: Encodable {
   /// The times for one batch size.
   struct Timing: Encodable {
+    struct Times: Encodable {
+      let unfused: PairedTiming.Times
+      let fused: PairedTiming.Times
+      let speedup: Double
+    }
     let batch: Int
-    let times: PairedTiming
+    let times: Times
+
+    init(batch: Int, _ times: PairedTiming) {
+      self.batch = batch
+      self.times = Times(unfused: times.first, fused: times.second, speedup: times.speedup)
+    }
   }
 
   private let seed: UInt64

@@ -37,7 +37,19 @@ struct FoldComparison {
   /// - Parameter progress: is told how many rounds are done.
   func time(rounds: Int, progress: (Int) -> Void = { _ in }) throws -> PairedTiming {
     try PairedTiming(
-      rounds: rounds, progress: progress, unfused: { try unfused.plan.run(unfused.workspace) },
-      fused: { try fused.plan.run(fused.workspace) })
+      rounds: rounds, progress: progress, first: { try unfused.plan.run(unfused.workspace) },
+      second: { try fused.plan.run(fused.workspace) })
+  }
+
+  /// Times the folded graph and, second, one without norms and activations.
+  /// - Parameter graph: the unfused graph.
+  func timeAlone(_ graph: Graph, shapes: [String: Shape], rounds: Int) throws -> PairedTiming {
+    let options = fused.plan.options
+    let bare = try graph.withoutNormsAndActivations().folded().graph
+    let plan = try bare.plan(shapes, threads: options.parallelism.threadCount)
+    let workspace = plan.makeWorkspace()
+    return try PairedTiming(
+      rounds: rounds, first: { try fused.plan.run(fused.workspace) },
+      second: { try plan.run(workspace) })
   }
 }

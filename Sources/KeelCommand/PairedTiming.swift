@@ -2,7 +2,7 @@ import Keel
 
 /// Two ways to do the same, timed in turn, A B A B …, so that a machine whose speed drifts treats both
 /// alike.
-struct PairedTiming: Encodable, Sendable {
+struct PairedTiming: Sendable {
   /// The times of one way, in milliseconds for one run.
   struct Times: Encodable, Sendable {
     let medianMs: Double
@@ -14,9 +14,9 @@ struct PairedTiming: Encodable, Sendable {
     }
   }
 
-  let unfused: Times
-  let fused: Times
-  /// The median over the pairs of unfused ÷ fused.
+  let first: Times
+  let second: Times
+  /// The median over the pairs of first ÷ second.
   let speedup: Double
 
   /// Times two closures.
@@ -26,19 +26,19 @@ struct PairedTiming: Encodable, Sendable {
   ///   - progress: is told, between samples, how many pairs are done.
   init(
     rounds: Int, sample: Double = 0.002, progress: (Int) -> Void = { _ in },
-    unfused: () throws -> Void, fused: () throws -> Void
+    first: () throws -> Void, second: () throws -> Void
   ) throws {
-    let repetitions = max(1, Int(sample / max(try Self.time(1, unfused), 1e-9)))
-    _ = try Self.time(repetitions, fused)
-    var (first, second): ([Double], [Double]) = ([], [])
+    let repetitions = max(1, Int(sample / max(try Self.time(1, first), 1e-9)))
+    _ = try Self.time(repetitions, second)
+    var pairs: [(first: Double, second: Double)] = []
     for round in 0..<rounds {
       progress(round)
-      first.append(try Self.time(repetitions, unfused) / Double(repetitions))
-      second.append(try Self.time(repetitions, fused) / Double(repetitions))
+      let time = try Self.time(repetitions, first)
+      pairs.append((time, try Self.time(repetitions, second)))
     }
-    self.unfused = Times(first)
-    self.fused = Times(second)
-    speedup = median(zip(first, second).map { $0 / $1 })
+    self.first = Times(pairs.map { $0.first / Double(repetitions) })
+    self.second = Times(pairs.map { $0.second / Double(repetitions) })
+    speedup = median(pairs.map { $0.first / $0.second })
   }
 
   private static func time(_ repetitions: Int, _ body: () throws -> Void) throws -> Double {

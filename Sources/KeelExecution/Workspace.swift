@@ -8,6 +8,7 @@ public import KeelTensor
 public final class Workspace {
   internal let plan: Plan
   private let memory: UnsafeMutableRawPointer
+  private let byteCount: Int
   internal let operands: [Operands]
   /// Seeds that have not been given yet: dropout without one would drop the same elements every time.
   internal private(set) var missingSeeds: Set<String>
@@ -15,9 +16,11 @@ public final class Workspace {
   internal init(_ plan: Plan) {
     self.plan = plan
     missingSeeds = plan.graph.seedNames
-    let memory = UnsafeMutableRawPointer.allocate(
-      byteCount: max(plan.workspaceByteCount, 64), alignment: 64)
-    memory.initializeMemory(as: UInt8.self, repeating: 0, count: plan.workspaceByteCount)
+    byteCount = max(plan.workspaceByteCount, 64)
+    let memory = LargeMemory.allocate(byteCount)
+    if !LargeMemory.isMapped(byteCount) {
+      memory.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+    }
     self.memory = memory
     let scratch = (memory + plan.scratchOffset).assumingMemoryBound(to: Float.self)
     operands = plan.steps.map { step in
@@ -30,7 +33,7 @@ public final class Workspace {
     }
   }
 
-  deinit { memory.deallocate() }
+  deinit { LargeMemory.free(memory, byteCount) }
 
   /// Copies an input in.
   /// - Throws: `KeelError` for an unknown name, another element type or another shape.

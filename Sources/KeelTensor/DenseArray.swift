@@ -188,15 +188,16 @@ extension DenseArray: Hashable {
 @usableFromInline
 internal final class AlignedStorage<Element: BitwiseCopyable> {
   @usableFromInline internal let base: UnsafeMutablePointer<Element>
+  private let byteCount: Int
 
   @usableFromInline
   internal init(count: Int) {
-    base = UnsafeMutableRawPointer.allocate(
-      byteCount: max(count, 1) * MemoryLayout<Element>.stride, alignment: 64
-    ).bindMemory(to: Element.self, capacity: max(count, 1))
+    byteCount = max(count, 1) * MemoryLayout<Element>.stride
+    base = LargeMemory.allocate(byteCount)
+      .bindMemory(to: Element.self, capacity: max(count, 1))
   }
 
-  deinit { UnsafeMutableRawPointer(base).deallocate() }
+  deinit { LargeMemory.free(UnsafeMutableRawPointer(base), byteCount) }
 }
 
 /// A dense array of Float: what kernels compute on.

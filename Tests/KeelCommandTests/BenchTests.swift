@@ -19,9 +19,12 @@ import Testing
     let fusedGflopPerSecond: Double
     let maxRelativeDifference: Double
     let weightsMb: Double
+    let packedWeightsMb: Double
     let workspaceMb: Double
     let arenaMb: Double
     let peakRssMb: Double
+    let convolutionsAlone: Times
+    let normAndActivationCost: Double
     let layers: [Layer]
   }
 
@@ -44,7 +47,8 @@ import Testing
     #expect(!result.vectorLevel.isEmpty)
     #expect(!result.blasCore.isEmpty)
     #expect(result.multiplyAddsPerImage == 2_092_544)
-    for times in [result.unfused, result.fused] {
+    #expect(abs(result.normAndActivationCost) < 3)
+    for times in [result.unfused, result.fused, result.convolutionsAlone] {
       #expect(times.minMs > 0)
       #expect(times.minMs <= times.medianMs)
     }
@@ -53,6 +57,7 @@ import Testing
     #expect(result.maxRelativeDifference <= 1e-5)
     // 220,090 trainable values, and two running statistics for each of 1,808 channels.
     #expect(abs(result.weightsMb - 4 * (220_090 + 2 * 1808) / 1e6) <= 1e-9)
+    #expect(result.packedWeightsMb >= result.weightsMb / 2)
     #expect(result.arenaMb > 0)
     #expect(result.workspaceMb >= result.arenaMb)
     // The program alone has some megabytes; the tests' own memory, some hundreds, must not count.
@@ -61,8 +66,9 @@ import Testing
       try run.keys() == [
         "network", "batch", "threads", "rounds", "vector_level", "blas_core",
         "multiply_adds_per_image", "unfused", "fused", "speedup", "fused_gflop_per_second",
-        "max_relative_difference", "weights_mb", "workspace_mb", "arena_mb", "peak_rss_mb",
-        "layers",
+        "max_relative_difference", "weights_mb", "packed_weights_mb", "workspace_mb", "arena_mb",
+        "peak_rss_mb",
+        "convolutions_alone", "norm_and_activation_cost", "layers",
       ])
     #expect(result.layers.count > 10)
     for layer in result.layers {

@@ -49,8 +49,14 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
     }
   }
 
-  /// How much faster Winograd's filtering must be: it rounds more, and its weights take up to four times the memory.
-  private static let clearGain = 1.15
+  /// How much faster Winograd's filtering must be: it rounds more, and its weights take 16/9 or 4 times the memory.
+  private static func clearGain(_ algorithm: ConvolutionAlgorithm) -> Double {
+    switch algorithm {
+    case .winograd2x2: 1.15
+    case .winograd4x4: 1.3
+    default: 1
+    }
+  }
 
   /// The algorithm that serves a geometry in the least time, as `ConvolutionCost` estimates it.
   /// - Parameter exact: whether Winograd's filtering is left out.
@@ -62,7 +68,7 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
       exact ? [.indirect] : [ConvolutionAlgorithm.indirect, .winograd2x2, .winograd4x4]
     func cost(_ algorithm: ConvolutionAlgorithm) -> Double {
       ConvolutionCost(algorithm, geometry, batch: batch).seconds
-        * (algorithm.isExact ? 1 : clearGain)
+        * clearGain(algorithm)
     }
     return candidates.filter { $0.serves(geometry) }.min { cost($0) < cost($1) } ?? .indirect
   }
