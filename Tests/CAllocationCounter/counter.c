@@ -4,7 +4,14 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#if defined(__GLIBC__)
+/* Sanitizers have a malloc of their own. */
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+#define SANITIZED 1
+#else
+#define SANITIZED 0
+#endif
+
+#if defined(__GLIBC__) && !SANITIZED
 
 /* Of the thread, so that tests that run side by side do not count each other's. In the program's own
    block of thread storage, because any other kind would allocate when it is first used. */
