@@ -26,7 +26,8 @@ float *blank(long count);
 double *doubles(long count);
 void release(void);
 
-/* ReLU, or from −0.5 to 0.75, or nothing; and what it makes of a number. */
+/* ReLU, or from −1 to 4, which leaves the largest sums as large as bounds expect, or nothing; and what it makes
+   of a number. */
 KeelCut cutOf(int active, int both);
 double cutOff(double x, KeelCut cut);
 

@@ -57,7 +57,7 @@ double *doubles(long count) {
 
 KeelCut cutOf(int active, int both) {
   const int kind = !active ? KEEL_CUT_NONE : both ? KEEL_CUT_BOTH : KEEL_CUT_BELOW;
-  return (KeelCut){.kind = kind, .low = -0.5f, .high = 0.75f};
+  return (KeelCut){.kind = kind, .low = -1, .high = 4};
 }
 
 double cutOff(double x, KeelCut cut) {

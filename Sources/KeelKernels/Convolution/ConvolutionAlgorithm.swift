@@ -67,8 +67,7 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
     let candidates =
       exact ? [.indirect] : [ConvolutionAlgorithm.indirect, .winograd2x2, .winograd4x4]
     func cost(_ algorithm: ConvolutionAlgorithm) -> Double {
-      ConvolutionCost(algorithm, geometry, batch: batch).seconds
-        * clearGain(algorithm)
+      ConvolutionCost(algorithm, geometry, batch: batch).seconds * clearGain(algorithm)
     }
     return candidates.filter { $0.serves(geometry) }.min { cost($0) < cost($1) } ?? .indirect
   }

@@ -80,14 +80,15 @@ internal struct DepthwiseProduct: Sendable {
     }
   }
 
-  /// Makes the units of a task: pairs of lines, in pieces. Bias, ReLU and clip are applied to sums before they are stored,
-  /// where no residual comes between them.
+  /// Makes the units of a task: pairs of lines, in pieces. Bias, ReLU and clip are applied to sums before they are
+  /// stored, where no residual comes between them.
   private func run(
     _ units: Range<Int>, source: UnsafePointer<Float>, packed: UnsafePointer<Float>,
     into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands
   ) {
-    let isStored = epilogue.residual == nil
-    let rest = isStored ? epilogue.withoutLeaf : epilogue
+    let (stored, rest) =
+      epilogue.residual == nil
+      ? (epilogue, epilogue.withoutLeaf) : (EpilogueOperands(), epilogue)
     for unit in units {
       let (pair, piece) = unit.quotientAndRemainder(dividingBy: pieces.count)
       let (plane, number) = pair.quotientAndRemainder(dividingBy: pairs.count)
@@ -103,9 +104,9 @@ internal struct DepthwiseProduct: Sendable {
               y + phase.outputPixel(positions.lowerBound) * resultStride,
               phase.pixelStep * resultStride, phase.step.y * phase.output.x * resultStride, source,
               weight, $0, positions.lowerBound, positions.count, count, fetch,
-              isStored ? epilogue.bias : nil, isStored ? epilogue.cut : KeelCut())
+              stored.bias, stored.cut)
           }
-          for line in rest.isEmpty ? first..<first : first..<first + count {
+          for line in first..<first + count where !rest.isEmpty {
             if let positions = phase.positions(line: line, of: lines, piece: columns) {
               rest.apply(
                 to: y, of: phase, rows: positions, columns: 0..<channels, stride: resultStride)

@@ -13,8 +13,8 @@ internal import Synchronization
 ///
 /// Why not Dispatch alone: regions follow each other within microseconds, and waking a thread for each takes as long as
 /// a small layer (`make regions` measures both). A worker looks out for the next region for a tenth of a millisecond,
-/// then sleeps and leaves its core to others. A region takes those workers that are idle, so that regions of several threads share them and
-/// none waits for another's. Starting one allocates nothing.
+/// then sleeps and leaves its core to others. A region takes those workers that are idle, so that regions of several
+/// threads share them and none waits for another's. Starting one allocates nothing.
 internal final class WorkerPool: Sendable {
   /// One worker for every CPU of the process but the caller's.
   static let shared = WorkerPool(
