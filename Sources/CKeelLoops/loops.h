@@ -165,6 +165,7 @@ const KeelLoops KEEL_TABLE = {
     .windowGradient = windowGradient,
     .winogradInput = winogradInput,
     .winogradProduct = winogradProduct,
+    .winogradWeight = winogradWeight,
     .winogradOutput = winogradOutput,
     .weighTaps = weighTaps,
     .packPanel = packPanel,

@@ -118,10 +118,34 @@ static void gather(float *columns, long stride, const float *source, const KeelW
   }
 }
 
+/* The same as locate where the source is made of rows and columns of another image. */
+static void locateMapped(const float **table, long stride, const float *source, const float *zeros,
+                         const KeelWindow *w, long firstRun, long runs, long first, long count) {
+  Position p = positionAt(w, first);
+  for (long i = 0; i < count;) {
+    const long length = w->gridWidth - p.x < count - i ? w->gridWidth - p.x : count - i;
+    const float *image = source + p.image * w->heldHeight * w->heldWidth * w->sourceStride;
+    for (long r = 0; r < runs; r++) {
+      const float **to = table + r * stride + i;
+      const long y = p.y * w->stepY + w->runY[firstRun + r];
+      const long row = isOutside(y, w->sourceHeight) ? -1 : w->rows[y];
+      long x = p.x * w->stepX + w->runX[firstRun + r];
+      for (long j = 0; j < length; j++, x += w->stepX) {
+        const long column = row < 0 || isOutside(x, w->sourceWidth) ? -1 : w->columns[x];
+        to[j] = column < 0 ? zeros : image + (row * w->heldWidth + column) * w->sourceStride;
+      }
+    }
+    i += length;
+    p.x += length - 1;
+    advance(w, &p);
+  }
+}
+
 /* Addresses of windows, in stretches of positions of one grid row: only their ends need looking at. */
 static void locate(const float **table, long stride, const float *source, const float *zeros,
                    const KeelWindow *window, long firstRun, long runs, long first, long count) {
   const KeelWindow w = *window;
+  if (w.rows) return locateMapped(table, stride, source, zeros, window, firstRun, runs, first, count);
   Position p = positionAt(&w, first);
   const long step = w.stepX * w.sourceStride;
   for (long i = 0; i < count;) {

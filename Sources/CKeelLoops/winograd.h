@@ -72,10 +72,10 @@ WINOGRAD_POINTS(Single)
 #define INPUT_TILE4(T) INPUT_TILE(4, T)
 #define INPUT_TILES(M)                                                                             \
   static void winogradInput##M(float *to, long step, long row, const float *const *from,           \
-                               long stride, long tiles, long channels) {                           \
+                               long stride, long offset, long tiles, long channels) {              \
     for (long t = 0; t < tiles; t++, to += row) {                                                  \
       const float *pixel[COMPONENTS(M)];                                                           \
-      EACH(e, COMPONENTS(M)) pixel[e] = from[e * stride + t];                                      \
+      EACH(e, COMPONENTS(M)) pixel[e] = from[e * stride + t] + offset;                             \
       long c = 0;                                                                                  \
       CHANNELS(INPUT_TILE##M)                                                                      \
     }                                                                                              \
@@ -84,9 +84,9 @@ INPUT_TILES(2)
 INPUT_TILES(4)
 
 static void winogradInput(long size, float *to, long step, long row, const float *const *from,
-                          long stride, long tiles, long channels) {
-  if (size == 2) winogradInput2(to, step, row, from, stride, tiles, channels);
-  else winogradInput4(to, step, row, from, stride, tiles, channels);
+                          long stride, long offset, long tiles, long channels) {
+  if (size == 2) winogradInput2(to, step, row, from, stride, offset, tiles, channels);
+  else winogradInput4(to, step, row, from, stride, offset, tiles, channels);
 }
 
 /* The pixels of one tile's channels from c on; those beyond the result's edge are not stored. */
@@ -193,7 +193,8 @@ COMPONENT_TILES(2, CASES6)
 enum { COMPONENT_DEPTH = 128 };
 
 static void winogradProduct(float *y, long yStep, const float *x, long xStep, long xRow, long rows,
-                            long depth, const float *b, long columns, long components) {
+                            long depth, const float *b, long bStep, long columns, long components,
+                            int add, const float *next, long floats) {
   static void (*const tilesOf[PANEL + 1])(long, float *, long, const float *, long, long,
                                           const float *, const float *, long, int) = {
       [1] = componentTiles1, [2] = componentTiles2,
@@ -204,27 +205,57 @@ static void winogradProduct(float *y, long yStep, const float *x, long xStep, lo
   const long vectors = columns / KEEL_WIDTH;
   const long tiles = (rows + tileRows[vectors] - 1) / tileRows[vectors];
   const long size = rows / tiles, larger = rows % tiles;
-  for (long e = 0; e < components; e++, y += yStep, x += xStep)
+  const long each = (floats / LINE + components - 1) / components;
+  for (long e = 0; e < components; e++, y += yStep, x += xStep, b += bStep)
     for (long k = 0; k < depth;) {
       const long part = depth - k < 3 * COMPONENT_DEPTH / 2 ? depth - k : COMPONENT_DEPTH;
-      const float *next = b + part * columns;
-      /* The next block, of which the tiles of this one bring equal shares. */
-      long left = part * columns / LINE;
+      /* What comes next, of which the tiles of this block bring equal shares: the next block of b or of `next`. */
+      const float *block = b + k * columns, *ahead = next ? next : block + part * columns;
+      long left = next ? each * part / depth : part * columns / LINE;
       for (long t = 0, row = 0; t < tiles; t++) {
         const long count = size + (t < larger), share = left / (tiles - t);
         const long lines = share < part ? share : part;
-        tilesOf[vectors](count, y + row * columns, columns, x + row * xRow + k, xRow, part, b, next,
-                         lines, k > 0);
-        next += lines * LINE;
+        tilesOf[vectors](count, y + row * columns, columns, x + row * xRow + k, xRow, part, block,
+                         ahead, lines, add || k > 0);
+        ahead += lines * LINE;
         left -= lines;
         row += count;
       }
-      b += part * columns;
+      if (next) next = ahead;
       k += part;
     }
 }
 
-/* In double: weights are transformed once and used often. */
+/* to[i·step] for i < 6 becomes G·g for the points of F(4×4). */
+INLINE void winogradTaps4(Vector *to, const int step, Vector g0, Vector g1, Vector g2) {
+  const Vector near = SPLAT(Vector, -1 / 1.5f), far = SPLAT(Vector, 1 / 6.0f);
+  const Vector even = near * (g0 + SPLAT(Vector, 0.5f) * g2);
+  const Vector odd = SPLAT(Vector, -ROOT_HALF / 1.5f) * g1;
+  const Vector evenFar = far * (g0 + SPLAT(Vector, 2) * g2);
+  const Vector oddFar = SPLAT(Vector, ROOT_2 / 6.0f) * g1;
+  to[0] = g0;
+  to[step] = even + odd;
+  to[2 * step] = even - odd;
+  to[3 * step] = evenFar + oddFar;
+  to[4 * step] = evenFar - oddFar;
+  to[5 * step] = g2;
+}
+
+static void winogradWeight(float *to, long step, const float *from, long tapStep, long count) {
+  for (long i = 0; i < count; i += KEEL_WIDTH) {
+    Vector half[18];
+    EACH(j, 3)
+      winogradTaps4(half + j, 3, load(from + j * tapStep + i), load(from + (3 + j) * tapStep + i),
+                    load(from + (6 + j) * tapStep + i));
+    EACH(r, 6) {
+      Vector d[6];
+      winogradTaps4(d, 1, half[3 * r], half[3 * r + 1], half[3 * r + 2]);
+      EACH(j, 6) store(to + (6 * r + j) * step + i, d[j]);
+    }
+  }
+}
+
+/* In double, for weights that are transformed once and used often. */
 static void weighTaps(float *to, const float *from, long step, const double *factors, long taps,
                       long count) {
   for (long c = 0; c < count; c++) {

@@ -206,6 +206,14 @@ public struct Plan: Sendable {
   /// The step of a node, where it is one.
   internal func step(at position: Int) -> Step? { steps.first { $0.position == position } }
 
+  /// The algorithm of the convolution at a position, where it serves a geometry.
+  internal func algorithm(
+    at position: Int, _ geometry: ConvolutionGeometry
+  ) -> ConvolutionAlgorithm? {
+    step(at: position)?.kernel.algorithm.flatMap(ConvolutionAlgorithm.init(rawValue:))
+      .flatMap { $0.serves(geometry) ? $0 : nil }
+  }
+
   /// Runs the graph once, with a workspace made for the call; keep a workspace where that matters.
   /// - Throws: as `run`, and `KeelError` for inputs that are missing or do not fit.
   public func callAsFunction(_ inputs: [String: TensorValue]) throws(KeelError) -> [String:

@@ -181,6 +181,11 @@ package struct AxisTaps: Hashable, Sendable {
   /// The number of outputs.
   package var outputCount: Int { starts.count - 1 }
 
+  /// Whether every output is one input as it is, or nothing.
+  package var copies: Bool {
+    weights.allSatisfy { $0 == 1 } && zip(starts, starts.dropFirst()).allSatisfy { $1 - $0 <= 1 }
+  }
+
   private mutating func append(_ terms: [(input: Int, weight: Double)]) {
     for term in terms {
       inputs.append(term.input)

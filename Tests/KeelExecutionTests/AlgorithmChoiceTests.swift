@@ -77,7 +77,7 @@ import Testing
     let text = try String(contentsOfFile: file, encoding: .utf8)
     #expect(text.contains("keel-choices"))
     // What the file says is taken, not measured again.
-    let other = text.replacing(/"winograd[24]x[24]"|"indirect"|"pointwise"/, with: "\"im2col\"")
+    let other = text.replacing(/"winograd[24]x[24]"|"compactWinograd4x4"|"indirect"|"pointwise"/, with: "\"im2col\"")
     try other.write(toFile: file, atomically: true, encoding: .utf8)
     #expect(algorithms(try plan(measured(file))) == [.im2col, .im2col])
     #expect(try String(contentsOfFile: file, encoding: .utf8) == other)
@@ -92,7 +92,7 @@ import Testing
     _ = try plan(measured(file))
     let text = try String(contentsOfFile: file, encoding: .utf8)
     let entries = text.replacing(
-      /"winograd[24]x[24]"|"indirect"|"pointwise"/, with: "\"depthwise\"")
+      /"winograd[24]x[24]"|"compactWinograd4x4"|"indirect"|"pointwise"/, with: "\"depthwise\"")
     let others = [
       entries.replacing(/"machine" : "[^"]*"/, with: "\"machine\" : \"another\""),
       entries.replacing("\"version\" : 1", with: "\"version\" : 2"),

@@ -48,7 +48,7 @@ import Testing
     let (panels, scratch, result) = (memory(&packed), memory(&workspace), memory(&y))
     kernel.pack(address(operands.weight), into: panels, parallelism: parallelism)
     kernel.run(
-      address(operands.x) + offset, packed: panels, into: result + offset,
+      InputParts(address(operands.x) + offset), packed: panels, into: result + offset,
       epilogue: EpilogueOperands(
         bias: address(operands.bias), residual: address(operands.residual) + offset,
         residualStride: residualStride, activation: .silu),
@@ -88,7 +88,10 @@ import Testing
         try ConvolutionKernel(geometry, batch: 2, algorithm: algorithm),
         try ConvolutionKernel(
           geometry, batch: 2, algorithm: algorithm,
-          inputStride: Self.stride(geometry.inputChannels),
+          input: [
+            InputPart(
+              channels: geometry.inputChannels, stride: Self.stride(geometry.inputChannels))
+          ],
           outputStride: Self.stride(geometry.outputChannels)),
         x: geometry.inputShape(batch: 2), y: geometry.outputShape(batch: 2), threads: threads,
         "\(algorithm)")

@@ -237,8 +237,10 @@ import Testing
     }
     #expect(try choice(56, 64) == .winograd4x4)
     #expect(try choice(56, 64, exact: true) == .indirect)
-    #expect(try choice(7, 512, batch: 16) == .winograd4x4)
-    #expect(try choice(7, 512) != .winograd4x4)
+    // What the components of a weight take is much beside few pixels, and little beside many.
+    #expect(try choice(7, 512, batch: 16) == .compactWinograd4x4)
+    #expect(try choice(28, 128) == .compactWinograd4x4)
+    #expect(try choice(28, 128, batch: 16) == .winograd4x4)
     #expect(try choice(8, 4) == .indirect)
     for (kernel, groups) in [(1, 1), (5, 1), (3, 2)] {
       let geometry = try Self.geometry(56, 64, 64, kernel: kernel, groups: groups)
@@ -247,7 +249,7 @@ import Testing
   }
 
   /// The errors that `ConvolutionAlgorithm` states.
-  @Test(arguments: [(ConvolutionAlgorithm.winograd2x2, 0.7...1.3), (.winograd4x4, 2.0...4.0)])
+  @Test(arguments: [(ConvolutionAlgorithm.winograd2x2, 0.7...1.3), (.winograd4x4, 2.0...4.0), (.compactWinograd4x4, 2.0...4.0)])
   func rounding(_ algorithm: ConvolutionAlgorithm, expected: ClosedRange<Double>) throws {
     let geometry = try Self.geometry(24, 128, 32, kernel: 3)
     var source = TensorSource(seed: 97)

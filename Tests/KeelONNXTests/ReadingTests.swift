@@ -137,6 +137,16 @@ import Testing
     ] { Self.expectError(.graph, words, proto) }
   }
 
+  /// A softmax of a scalar, which has no axis.
+  @Test func softmaxOfAScalar() {
+    for (version, axis) in [(Int64(11), 0), (11, -1), (17, -1), (17, 0)] {
+      let proto = Messages.model(
+        [Messages.node("Softmax", ["x"], ["y"], [Messages.attribute("axis", int: axis)])],
+        inputs: [Messages.input("x", [])], outputs: ["y"], version: version)
+      Self.expectError(.graph, "an axis of 0", proto)
+    }
+  }
+
   /// Bytes of a model changed at random: an error or a graph, never a crash.
   @Test func changedBytesDoNotCrash() throws {
     let data = try NetworkTests.network(batch: 2).serializedData()

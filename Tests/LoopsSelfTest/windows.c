@@ -83,6 +83,34 @@ static void testWindow(long channels) {
   release();
 }
 
+/* Windows of 3×3 pixels, two apart, of rows and columns that are another image's, some of them zeros. */
+static void testMapped(void) {
+  enum { H = 7, W = 8, HELD_H = 3, HELD_W = 4, STRIDE = 5, COUNT = 2 * 4 * 4 };
+  long z[9] = {0}, y[9], x[9], one[9], rows[H] = {2, -1, 0, 0, 1, 2, 1}, columns[W] = {3, 2, 1, 0, 0, -1, 3, 3};
+  for (long t = 0; t < 9; t++) {
+    y[t] = t / 3 - 1;
+    x[t] = t % 3 - 1;
+    one[t] = 1;
+  }
+  KeelWindow window = {
+      .sourceDepth = 1, .sourceHeight = H, .sourceWidth = W, .sourceStride = STRIDE, .channels = 3,
+      .gridDepth = 1, .gridHeight = 4, .gridWidth = 4, .stepZ = 1, .stepY = 2, .stepX = 2,
+      .runCount = 9, .runZ = z, .runY = y, .runX = x, .runTaps = one, .rows = rows,
+      .columns = columns, .heldHeight = HELD_H, .heldWidth = HELD_W};
+  const float *table[9 * COUNT], *source = numbers(2 * HELD_H * HELD_W * STRIDE), *zeros = numbers(3);
+  const long first = 3, count = COUNT - first - 2;
+  ENTRY(locate)(table, COUNT, source, zeros, &window, 1, 8, first, count);
+  for (long r = 0; r < 8; r++)
+    for (long p = 0; p < count; p++) {
+      const long i = (first + p) / 4 % 4 * 2 + y[r + 1], j = (first + p) % 4 * 2 + x[r + 1];
+      const long row = i < 0 || i >= H ? -1 : rows[i], column = j < 0 || j >= W ? -1 : columns[j];
+      const float *expected = row < 0 || column < 0
+          ? zeros : source + (((first + p) / 16 * HELD_H + row) * HELD_W + column) * STRIDE;
+      if (table[r * COUNT + p] != expected) fail("locate", p, "another place of a mapped image");
+    }
+  release();
+}
+
 /* Two planes of 7 × 21 pixels under a rectangle of taps: the loops for many pixels at once. Results lie two
    pixels and two rows apart, as those of an input gradient's phase do. */
 static void testImage(long channels, long kernel, long step, int isRectangle) {
@@ -148,6 +176,7 @@ static void testImage(long channels, long kernel, long step, int isRectangle) {
 
 void testWindows(void) {
   for (int l = 0; l < LENGTHS; l++) testWindow(lengths[l]);
+  testMapped();
 }
 
 void testRowsOfWindows(void) {

@@ -39,7 +39,9 @@ static void makeMatrices(long size) {
 static void testInput(long size, long channels) {
   enum { TILES = 3, STRIDE = 4 };
   const long edge = size + 2, count = edge * edge, row = channels + 1, step = TILES * row + 3;
-  const float *from[MOST_EDGE * MOST_EDGE * STRIDE], *pixels = numbers(count * STRIDE * channels);
+  const long offset = channels % 5;
+  const float *from[MOST_EDGE * MOST_EDGE * STRIDE];
+  const float *pixels = numbers(count * STRIDE * channels + offset);
   for (long i = 0; i < count * STRIDE; i++) from[i] = pixels + (i * 7 % (count * STRIDE)) * channels;
   float *to = numbers(count * step);
   double *expected = doubles(count * step);
@@ -49,10 +51,10 @@ static void testInput(long size, long channels) {
       for (long c = 0; c < channels; c++) {
         double sum = 0;
         for (long p = 0; p < count; p++)
-          sum += forward[e / edge][p / edge] * forward[e % edge][p % edge] * from[p * STRIDE + t][c];
+          sum += forward[e / edge][p / edge] * forward[e % edge][p % edge] * from[p * STRIDE + t][offset + c];
         expected[e * step + t * row + c] = sum;
       }
-  ENTRY(winogradInput)(size, to, step, row, from, STRIDE, TILES, channels);
+  ENTRY(winogradInput)(size, to, step, row, from, STRIDE, offset, TILES, channels);
   expect("winogradInput", channels, to, expected, count * step, 1e-6);
   release();
 }
@@ -88,23 +90,43 @@ static void testOutput(long size, long channels, int form) {
   release();
 }
 
-static void testProduct(long rows, long depth, long vectors) {
+static void testProduct(long rows, long depth, long vectors, int add) {
   enum { COMPONENTS = 3 };
   const long columns = vectors * ENTRY(width), xRow = depth + 1, xStep = rows * xRow + 2;
   const long yStep = rows * columns + 5;
   float *y = numbers(COMPONENTS * yStep), *x = numbers(COMPONENTS * xStep);
-  float *b = numbers(COMPONENTS * depth * columns);
+  const long bStep = depth * columns + 7;
+  float *b = numbers(COMPONENTS * bStep);
   double *expected = doubles(COMPONENTS * yStep);
   for (long i = 0; i < COMPONENTS * yStep; i++) {
     const long e = i / yStep, r = i % yStep / columns, j = i % yStep % columns;
     expected[i] = y[i];
     if (r >= rows) continue;
-    expected[i] = 0;
+    if (!add) expected[i] = 0;
     for (long k = 0; k < depth; k++)
-      expected[i] += (double)x[e * xStep + r * xRow + k] * b[(e * depth + k) * columns + j];
+      expected[i] += (double)x[e * xStep + r * xRow + k] * b[e * bStep + k * columns + j];
   }
-  ENTRY(winogradProduct)(y, yStep, x, xStep, xRow, rows, depth, b, columns, COMPONENTS);
+  ENTRY(winogradProduct)(y, yStep, x, xStep, xRow, rows, depth, b, bStep, columns, COMPONENTS,
+                         add, add ? x : 0, xStep);
   expect("winogradProduct", rows, y, expected, COMPONENTS * yStep, 2e-5);
+  release();
+}
+
+static void testWeight(long vectors) {
+  enum { TAPS = 9, EDGE = 6 };
+  const long count = vectors * ENTRY(width), step = count + 3, tapStep = count + 1;
+  float *to = numbers(EDGE * EDGE * step), *from = numbers(TAPS * tapStep);
+  double *expected = doubles(EDGE * EDGE * step);
+  for (long i = 0; i < EDGE * EDGE * step; i++) {
+    const long e = i / step, at = i % step;
+    expected[i] = to[i];
+    if (at >= count) continue;
+    expected[i] = 0;
+    for (long t = 0; t < TAPS; t++)
+      expected[i] += kernel[e / EDGE][t / 3] * kernel[e % EDGE][t % 3] * from[t * tapStep + at];
+  }
+  ENTRY(winogradWeight)(to, step, from, tapStep, count);
+  expect("winogradWeight", count, to, expected, EDGE * EDGE * step, 3e-7);
   release();
 }
 
@@ -160,8 +182,9 @@ void testWinograd(void) {
   }
   for (long vectors = 1; vectors <= ENTRY(panel); vectors++)
     for (long rows = 1; rows <= 27; rows += 2) {
-      testProduct(rows, 5 * rows, vectors);
-      testProduct(rows, 128 + 13 * rows, vectors);
+      testProduct(rows, 5 * rows, vectors, rows % 4 == 1);
+      testProduct(rows, 128 + 13 * rows, vectors, rows % 4 == 3);
     }
+  for (long vectors = 1; vectors <= 3; vectors++) testWeight(vectors);
   for (int l = 0; l < LENGTHS; l++) testTaps(lengths[l]);
 }

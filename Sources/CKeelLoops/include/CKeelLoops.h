@@ -146,14 +146,19 @@ typedef struct KeelLoops {
   void (*windowGradient)(float *sum, long sumStride, const float *const *a, long aOffset,
                          const float *const *b, long bOffset, long count, long rows, long columns,
                          int add, long aAhead, long bAhead);
-  /* The components of tiles of (size + 2)² source pixels, whose addresses are from[pixel·stride + tile]:
-     to[e·step + tile·row + c] = (Bᵀ·d·B)[e] for every channel c. The size is 2 or 4. */
+  /* The components of tiles of (size + 2)² source pixels, which lie `offset` floats after the addresses
+     from[pixel·stride + tile]: to[e·step + tile·row + c] = (Bᵀ·d·B)[e] for every channel c. The size is 2 or 4. */
   void (*winogradInput)(long size, float *to, long step, long row, const float *const *from,
-                        long stride, long tiles, long channels);
-  /* y[e·yStep + i·columns + j] = Σ_k x[e·xStep + i·xRow + k]·b[(e·depth + k)·columns + j] for i < rows and every
-     component e; the columns are whole vectors, at most `panel`. */
+                        long stride, long offset, long tiles, long channels);
+  /* y[e·yStep + i·columns + j] = Σ_k x[e·xStep + i·xRow + k]·b[e·bStep + k·columns + j] for i < rows and every
+     component e, added to it where `add` is set; the columns are whole vectors, at most `panel`. Meanwhile
+     `floats` from `next` on are brought nearer, or where it is null what follows each part of b. */
   void (*winogradProduct)(float *y, long yStep, const float *x, long xStep, long xRow, long rows,
-                          long depth, const float *b, long columns, long components);
+                          long depth, const float *b, long bStep, long columns, long components,
+                          int add, const float *next, long floats);
+  /* The 36 components of weights of F(4×4): to[e·step + i] = (G·g·Gᵀ)[e] for i < count, whole vectors, of the taps
+     g[t] = from[t·tapStep + i]. */
+  void (*winogradWeight)(float *to, long step, const float *from, long tapStep, long count);
   /* Pixels of the result from components: y = act(Aᵀ·s·A + bias + residual) for `tiles` tiles from `first` on, counted
      over the images, and the channels that the tiles' pointers point at; s is at `from` for the first. */
   void (*winogradOutput)(const KeelWinogradTiles *tiles, const float *from, long first, long count,

@@ -17,6 +17,10 @@ typedef struct KeelWindow {
   /* Where runs of one tap make a rectangle of neighbouring pixels of one plane, row by row: its extents; else
      0. */
   long tapRows, tapColumns;
+  /* The rows and columns of an image of heldHeight × heldWidth pixels that the source's are, below 0 for zeros; null
+     where the source lies as it is. `locate` alone heeds them, for images and runs of one tap. */
+  const long *rows, *columns;
+  long heldHeight, heldWidth;
 } KeelWindow;
 
 /* What a loop fetches ahead: what its caller knows not to be in the second level of caches. */

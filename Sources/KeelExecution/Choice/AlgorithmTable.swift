@@ -74,6 +74,8 @@ internal struct AlgorithmKey: Hashable {
   let batch: Int
   let threads: Int
   let exact: Bool
+  /// The parts in which the input is read through; 0 where it is read as it is.
+  let parts: Int
 
   /// The key in a file.
   var text: String {
@@ -82,6 +84,6 @@ internal struct AlgorithmKey: Hashable {
     }
     return
       "\(axes.joined(separator: " ")) \(geometry.inputChannels)-\(geometry.outputChannels)/\(geometry.groups) batch \(batch) threads \(threads)"
-      + (exact ? " exact" : "")
+      + (exact ? " exact" : "") + (parts > 0 ? " through \(parts)" : "")
   }
 }

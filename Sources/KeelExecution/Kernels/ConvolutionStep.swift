@@ -13,6 +13,8 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
   let packedCount: Int
   var packed: Tensor?
   private let residualStride: Int
+  /// The operand with the second part of the input.
+  private let secondPart: Int?
   /// Where a weight that is packed at each run goes.
   private let packedOffset: Int
   private let moments: ConvolutionMoments?
@@ -32,6 +34,7 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
     residual = epilogue.residualOperand
     residualStride =
       residual.flatMap { request.inputStrides[$0] } ?? request.outputs[0].channelCount
+    secondPart = (request.inputParts?.count ?? 1) > 1 ? request.node.inputs.count : nil
     let workspace = kernel.workspaceCount(request.parallelism)
     let isConstant = request.constants[1] != nil
     packedCount = isConstant ? kernel.packedWeightCount : 0
@@ -61,8 +64,9 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
       moments: moments?.tiles(operands.scratch + momentsOffset))
     if let packed {
       kernel.run(
-        operands.floats(0), packed: packed.unsafeBase, into: operands.result(0),
-        epilogue: epilogue, scratch: operands.scratch, parallelism: parallelism)
+        InputParts(operands.floats(0), operands.floats(secondPart)), packed: packed.unsafeBase,
+        into: operands.result(0), epilogue: epilogue, scratch: operands.scratch,
+        parallelism: parallelism)
     } else {
       kernel.run(
         operands.floats(0), weight: operands.floats(1), packed: operands.scratch + packedOffset,

@@ -109,6 +109,8 @@ package struct KernelRequest {
   package let constants: [Int: Tensor]
   /// What a convolution applies to the rows it reads.
   package let prologue: Prologue?
+  /// What a convolution's input is made of, where it is read through: the first operand, and those after the node's.
+  package let inputParts: [InputPart]?
   /// The floats from one row of each operand to the next, nil where rows follow each other.
   package let inputStrides: [Int?]
   /// Likewise of each result.
@@ -123,7 +125,7 @@ package struct KernelRequest {
   package init(
     node: Node, inputs: [Shape], outputs: [Shape], elementType: ElementType = .float32,
     operandType: ElementType = .float32, constants: [Int: Tensor] = [:],
-    prologue: Prologue? = nil, inputStrides: [Int?]? = nil, outputStrides: [Int?]? = nil,
+    prologue: Prologue? = nil, inputParts: [InputPart]? = nil, inputStrides: [Int?]? = nil, outputStrides: [Int?]? = nil,
     copiedOperands: [Int]? = nil, parallelism: Parallelism,
     algorithm: ConvolutionAlgorithm? = nil
   ) {
@@ -135,6 +137,7 @@ package struct KernelRequest {
     self.operandType = operandType
     self.constants = constants
     self.prologue = prologue
+    self.inputParts = inputParts
     self.inputStrides = inputStrides ?? inputs.map { _ in nil }
     self.outputStrides = outputStrides ?? outputs.map { _ in nil }
     self.copiedOperands = copiedOperands ?? Array(inputs.indices)
@@ -271,9 +274,10 @@ package struct KernelRequest {
     _ geometry: ConvolutionGeometry, _ algorithm: ConvolutionAlgorithm? = nil
   ) throws(KeelError) -> ConvolutionKernel {
     try ConvolutionKernel(
-      geometry, batch: inputs[0][0], algorithm: algorithm, inputStride: inputStrides[0],
-      outputStride: outputStrides[0],
-      inputMap: prologue?.map(of: inputs[0]))
+      geometry, batch: inputs[0][0], algorithm: algorithm,
+      input: inputParts
+        ?? [InputPart(channels: geometry.inputChannels, stride: inputStrides[0])],
+      outputStride: outputStrides[0], inputMap: prologue?.map(of: inputs[0]))
   }
 
   private func transposedConvolution(

@@ -34,7 +34,11 @@ internal struct PlanLayout {
       options.weights == .variable
       ? ConstantResults() : try ConstantResults(graph, shapes: shapes, options: options)
     self.constantResults = constantResults
-    let steps = StepFusion.steps(graph, constants: constantResults)
+    let steps = StepFusion.steps(graph, constants: constantResults, shapes: shapes) {
+      position, geometry, batch in
+      sharing?.algorithm(at: position, geometry)
+        ?? .choice(for: geometry, batch: batch, exact: options.exact)
+    }
     self.steps = steps
     let storage = StorageAssignment(
       graph, steps: steps, shapes: shapes, constants: Set(constantResults.tensors.keys))
@@ -109,10 +113,22 @@ internal struct PlanLayout {
       operandType: step.inputs.first.map { graph.type(of: $0).elementType } ?? .float32,
       constants: constants(of: step.node),
       prologue: step.prologue.map { Prologue($0, constants: constants(of: $0)) },
+      inputParts: parts(of: step),
       inputStrides: step.inputs.map(storage.slices.stride),
       outputStrides: step.outputs.map(storage.slices.stride),
       copiedOperands: storage.slices.copied[index], parallelism: options.parallelism,
       algorithm: algorithm)
+  }
+
+  /// The parts of a convolution's input, where it is read through.
+  private func parts(of step: PlanStep) -> [InputPart]? {
+    guard !step.parts.isEmpty else { return nil }
+    return step.parts.map { part in
+      let shape = shapes[part.value.index]
+      return InputPart(
+        channels: shape.channelCount, stride: storage.slices.stride(of: part.value),
+        map: part.movements.isEmpty ? nil : PixelMap(part.movements.movements, of: shape))
+    }
   }
 
   /// A node's operands that never change, by position.
@@ -133,13 +149,17 @@ internal struct PlanLayout {
     guard case .convolution(let geometry, _) = step.node.primitive, step.prologue == nil,
       let weight = constantResults.tensors[step.node.inputs[1].index]
     else { return nil }
-    if let name = sharing?.step(at: step.position)?.kernel.algorithm,
-      let algorithm = ConvolutionAlgorithm(rawValue: name), algorithm.serves(geometry)
-    {
+    func takes(_ algorithm: ConvolutionAlgorithm) -> Bool {
+      step.parts.isEmpty
+        ? algorithm.serves(geometry)
+        : algorithm.readsThrough(geometry, parts: step.parts.count)
+    }
+    if let algorithm = sharing?.algorithm(at: step.position, geometry), takes(algorithm) {
       return algorithm
     }
     return try selection.algorithm(
-      for: geometry, batch: shapes[step.inputs[0].index][0], weight: weight)
+      for: geometry, batch: shapes[step.inputs[0].index][0], weight: weight,
+      parts: step.parts.count)
   }
 
   /// The packed weight of the same step of the plan whose weights are shared.

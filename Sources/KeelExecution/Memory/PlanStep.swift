@@ -7,12 +7,23 @@ internal struct PlanStep: Sendable {
   /// The node whose kernel runs.
   let node: Node
   /// A node that the kernel applies to the rows of its first operand while it reads them.
-  let prologue: Node?
+  var prologue: Node? = nil
+  /// What the first operand is made of, where the kernel reads that through; empty where it reads the operand.
+  var parts: [Part] = []
 
-  /// The values that the step reads, in the order of the node's operands.
+  /// Some channels of a convolution's input.
+  struct Part: Sendable {
+    /// What is read.
+    let value: ValueID
+    /// The nodes that move its pixels, first to last.
+    let movements: [Node]
+  }
+
+  /// The values that the step reads: the node's operands in their order, then further parts of the first.
   var inputs: [ValueID] {
-    guard let prologue else { return node.inputs }
-    return [prologue.inputs[0]] + node.inputs.dropFirst()
+    if let prologue { return [prologue.inputs[0]] + node.inputs.dropFirst() }
+    guard let first = parts.first else { return node.inputs }
+    return [first.value] + node.inputs.dropFirst() + parts.dropFirst().map(\.value)
   }
   /// The values that it writes.
   var outputs: [ValueID] { node.outputs }

@@ -140,7 +140,7 @@ extension PlanStep {
     switch node.primitive {
     case .convolution(_, let epilogue), .convolutionWithMoments(_, let epilogue),
       .transposedConvolution(_, let epilogue), .linear(let epilogue):
-      operand == 0 || operand == epilogue.residualOperand
+      operand == 0 || operand == epilogue.residualOperand || operand >= node.inputs.count
     case .normalization(let normalization):
       normalization.statistics != .current
         && (operand == 0 || operand == NormalizationOperands(normalization).residual)

@@ -8,6 +8,7 @@ public import KeelTensor
 /// | indirect | everything | windows multiplied where they lie, through a table of addresses | 1 |
 /// | winograd2x2 | 3×3, stride 1, 1 group | F(2×2, 3×3): 16 products of matrices for tiles of 4 pixels, 4/9 of the operations | 1 |
 /// | winograd4x4 | 3×3, stride 1, 1 group | F(4×4, 3×3): 36 products for tiles of 16 pixels, 1/4 of the operations | 3 |
+/// | compactWinograd4x4 | the same | the same, with a packed weight of 9 floats for each pair of channels, not 36: what it makes of them is made at each run, in L2 | 3 |
 /// | pointwise | 1×1, stride 1, no padding, 1 group | GEMMs over row tiles of the whole batch, no copy | 1 |
 /// | im2col | everything | windows of a tile of rows gathered into a block that stays in L2, then GEMM | 1 |
 ///
@@ -22,6 +23,8 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
   case winograd2x2
   /// Winograd's filtering with tiles of 4×4 pixels.
   case winograd4x4
+  /// The same, whose weight is transformed at each run.
+  case compactWinograd4x4
   /// GEMM on the input itself.
   case pointwise
   /// Gathered tiles and GEMM.
@@ -32,8 +35,18 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
     switch self {
     case .pointwise: geometry.isPointwise && geometry.groups == 1
     case .depthwise: geometry.isDepthwise
-    case .winograd2x2, .winograd4x4: WinogradProduct.serves(geometry)
+    case .winograd2x2, .winograd4x4, .compactWinograd4x4: WinogradProduct.serves(geometry)
     case .indirect, .im2col: true
+    }
+  }
+
+  /// Whether the algorithm can take an input that is moved (see `PixelMap`), or that comes in so many parts.
+  package func readsThrough(_ geometry: ConvolutionGeometry, parts: Int = 1) -> Bool {
+    guard serves(geometry), geometry.axes.count <= 2 else { return false }
+    return switch self {
+    case .indirect: parts == 1
+    case .winograd2x2, .winograd4x4, .compactWinograd4x4: parts <= 2
+    case .depthwise, .pointwise, .im2col: false
     }
   }
 
@@ -44,19 +57,30 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
   internal var winogradSize: Int? {
     switch self {
     case .winograd2x2: 2
-    case .winograd4x4: 4
+    case .winograd4x4, .compactWinograd4x4: 4
     default: nil
     }
   }
 
-  /// How much faster Winograd's filtering must be: it rounds more, and its weights take 16/9 or 4 times the memory.
+  /// How much faster Winograd's filtering must be: it rounds more, or its weight takes 16/9 of the memory.
   private static func clearGain(_ algorithm: ConvolutionAlgorithm) -> Double {
-    switch algorithm {
-    case .winograd2x2: 1.15
-    case .winograd4x4: 1.3
-    default: 1
-    }
+    algorithm.isExact ? 1 : 1.15
   }
+
+  /// F(4×4) with the components of its weight in memory, which are four times the weight, where that is little beside
+  /// the pixels; else with the weight alone, which takes some percent longer.
+  private static func largeTiles(
+    _ geometry: ConvolutionGeometry, batch: Int
+  ) -> ConvolutionAlgorithm {
+    let pixels =
+      geometry.inputShape(batch: batch).elementCount
+      + geometry.outputShape(batch: batch).elementCount
+    let more = 27 * geometry.inputChannels * geometry.outputChannels
+    return more <= max(keptFloats, pixels / 4) ? .winograd4x4 : .compactWinograd4x4
+  }
+
+  /// Floats beyond a weight that are little anyway.
+  private static let keptFloats = 200_000
 
   /// The algorithm that serves a geometry in the least time, as `ConvolutionCost` estimates it.
   /// - Parameter exact: whether Winograd's filtering is left out.
@@ -65,7 +89,9 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
   ) -> ConvolutionAlgorithm {
     if geometry.isDepthwise { return .depthwise }
     let candidates =
-      exact ? [.indirect] : [ConvolutionAlgorithm.indirect, .winograd2x2, .winograd4x4]
+      exact
+      ? [.indirect]
+      : [ConvolutionAlgorithm.indirect, .winograd2x2, largeTiles(geometry, batch: batch)]
     func cost(_ algorithm: ConvolutionAlgorithm) -> Double {
       ConvolutionCost(algorithm, geometry, batch: batch).seconds * clearGain(algorithm)
     }

@@ -23,6 +23,9 @@ package struct ConvolutionCost: Sendable {
     size == 2 ? (16e-9, 12e-9) : (35e-9, 30e-9)
   }
 
+  /// Seconds to make the components of 16 weights of taps.
+  private static let weightSeconds = 25e-9
+
   /// Estimates a convolution by an algorithm that serves it.
   package init(_ algorithm: ConvolutionAlgorithm, _ geometry: ConvolutionGeometry, batch: Int) {
     let (inputs, outputs) = (Double(geometry.inputChannels), Double(geometry.outputChannels))
@@ -34,14 +37,17 @@ package struct ConvolutionCost: Sendable {
     }
     let tiles = WinogradProduct.tileCount(geometry, batch: batch, size: size)
     let components = Double((size + 2) * (size + 2))
+    let keepsTaps = algorithm == .compactWinograd4x4
     let blocks = RowTiles(
       rows: tiles,
-      target: WinogradProduct.tilesPerBlock(size: size, inputs: geometry.inputChannels)
+      target: WinogradProduct.tilesPerBlock(
+        size: size, inputs: geometry.inputChannels, keepsTaps: keepsTaps)
     ).count
     // Rows are multiplied six at a time.
     let rows = Double((tiles + 5) / 6 * 6)
-    products = components * rows * inputs * outputs / Self.components
-    let bytes = 4 * components * inputs * outputs
+    let made = keepsTaps ? Double(blocks) * inputs * (outputs / 16).rounded(.up) : 0
+    products = components * rows * inputs * outputs / Self.components + made * Self.weightSeconds
+    let bytes = 4 * (keepsTaps ? 9 : components) * inputs * outputs
     weight =
       bytes / Self.memory + Double(blocks - 1) * bytes / (bytes > 1e6 ? Self.cache : .infinity)
     let seconds = Self.tileSeconds(size)

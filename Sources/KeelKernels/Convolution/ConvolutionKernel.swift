@@ -31,20 +31,21 @@ public struct ConvolutionKernel: Sendable {
     _ geometry: ConvolutionGeometry, batch: Int, algorithm: ConvolutionAlgorithm? = nil
   ) throws(KeelError) {
     try self.init(
-      geometry, batch: batch, algorithm: algorithm, inputStride: nil, outputStride: nil)
+      geometry, batch: batch, algorithm: algorithm, input: nil, outputStride: nil)
   }
 
-  /// The same on pixels that are slices of larger ones; such a kernel takes no spans.
+  /// The same on pixels that are slices of larger ones, or elsewhere; such a kernel takes no spans.
   /// - Parameters:
-  ///   - inputStride: floats from one pixel of x to the next; nil where they follow each other.
-  ///   - outputStride: likewise of y.
+  ///   - input: the parts of x; nil for one that is dense.
+  ///   - outputStride: floats from one pixel of y to the next; nil where they follow each other.
   ///   - inputMap: what x is mapped by before it is convolved.
-  /// - Precondition: `mapsInput` says that there may be such a map.
+  /// - Precondition: `mapsInput` says that there may be such a map, `readsThrough` that x may be of parts or moved.
   package init(
     _ geometry: ConvolutionGeometry, batch: Int, algorithm: ConvolutionAlgorithm? = nil,
-    inputStride: Int?, outputStride: Int?, inputMap: InputMap? = nil
+    input: [InputPart]?, outputStride: Int?, inputMap: InputMap? = nil
   ) throws(KeelError) {
-    let sourceStride = inputStride ?? geometry.inputChannels
+    let parts = input ?? [InputPart(channels: geometry.inputChannels)]
+    let (sourceStride, map) = (parts[0].stride, parts[0].map)
     let resultStride = outputStride ?? geometry.outputChannels
     try checkBatch(batch, at: "convolution \(geometry)")
     let algorithm = algorithm ?? .choice(for: geometry)
@@ -59,6 +60,11 @@ public struct ConvolutionKernel: Sendable {
     precondition(
       inputMap == nil || algorithm == .indirect,
       "convolution \(geometry): expected the indirect algorithm for a map, found \(algorithm)")
+    precondition(
+      parts.reduce(0) { $0 + $1.channels } == geometry.inputChannels
+        && (parts.count == 1 && map == nil
+          || algorithm.readsThrough(geometry, parts: parts.count)),
+      "convolution \(geometry): expected parts that \(algorithm) reads, found \(parts)")
     switch algorithm {
     case .depthwise:
       method = .depthwise(
@@ -78,13 +84,13 @@ public struct ConvolutionKernel: Sendable {
           phases: [
             .forward(
               geometry, channels: geometry.inputChannelsPerGroup, stride: sourceStride,
-              joinsRuns: false)
+              joinsRuns: false, map: map)
           ], inputMap: inputMap))
-    case .winograd2x2, .winograd4x4:
+    case .winograd2x2, .winograd4x4, .compactWinograd4x4:
       method = .winograd(
         WinogradProduct(
-          geometry, batch: batch, size: algorithm.winogradSize ?? 2, sourceStride: sourceStride,
-          resultStride: resultStride))
+          geometry, batch: batch, size: algorithm.winogradSize ?? 2,
+          keepsTaps: algorithm == .compactWinograd4x4, input: parts, resultStride: resultStride))
     case .pointwise, .im2col:
       method = .windowed(
         WindowedProduct(
@@ -197,12 +203,12 @@ extension ConvolutionKernel: PackedConvolution {
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     method.run(
-      source: x, weight: .forward(weight, geometry), packed: packed, into: y, epilogue: epilogue,
+      source: InputParts(x), weight: .forward(weight, geometry), packed: packed, into: y, epilogue: epilogue,
       scratch: scratch, parallelism: parallelism)
   }
 
   package func run(
-    _ x: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    _ x: InputParts, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     method.run(
@@ -238,17 +244,17 @@ internal enum ConvolutionMethod: Sendable {
   }
 
   func run(
-    source: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    source: InputParts, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     switch self {
     case .windowed(let product):
       product.run(
-        source: source, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
+        source: source.first, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
         parallelism: parallelism)
     case .indirect(let product):
       product.run(
-        source: source, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
+        source: source.first, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
         parallelism: parallelism)
     case .winograd(let product):
       product.run(
@@ -256,7 +262,7 @@ internal enum ConvolutionMethod: Sendable {
         parallelism: parallelism)
     case .depthwise(let product):
       product.run(
-        source: source, packed: packed, into: y, epilogue: epilogue, parallelism: parallelism)
+        source: source.first, packed: packed, into: y, epilogue: epilogue, parallelism: parallelism)
     }
   }
 
@@ -274,13 +280,13 @@ internal enum ConvolutionMethod: Sendable {
   /// The same with a weight that is used once.
   /// - Parameter packed: memory for `packedCount` floats.
   func run(
-    source: UnsafePointer<Float>, weight: WeightSource, packed: UnsafeMutablePointer<Float>,
+    source: InputParts, weight: WeightSource, packed: UnsafeMutablePointer<Float>,
     into y: UnsafeMutablePointer<Float>, epilogue: EpilogueOperands,
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     if case .indirect(let product) = self {
       product.run(
-        source: source, weight: weight, packed: packed, into: y, epilogue: epilogue,
+        source: source.first, weight: weight, packed: packed, into: y, epilogue: epilogue,
         scratch: scratch, parallelism: parallelism)
     } else {
       pack(weight, into: packed, parallelism: parallelism)

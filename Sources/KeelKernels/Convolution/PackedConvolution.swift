@@ -21,7 +21,7 @@ package protocol PackedConvolution: Sendable {
 
   /// Computes y, which must not overlap any operand.
   func run(
-    _ x: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    _ x: InputParts, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism)
 
   /// Computes y with a weight that is used once: packs it into `packed`, or reads it where it lies.
@@ -59,7 +59,7 @@ extension PackedConvolution {
         workspace.withUnsafeMutableBufferPointer { workspace in
           y.withUnsafeMutableBufferPointer { y in
             run(
-              x.baseAddress!, packed: packed.baseAddress!, into: y.baseAddress!,
+              InputParts(x.baseAddress!), packed: packed.baseAddress!, into: y.baseAddress!,
               epilogue: epilogue, scratch: workspace.baseAddress ?? y.baseAddress!,
               parallelism: parallelism)
           }

@@ -79,7 +79,7 @@ internal struct SourceStrip: Sendable {
   ) {
     let leaf = source.leaf
     let channels = leaf.channels
-    let image = x + block.image * leaf.sourceHeight * leaf.sourceWidth * leaf.sourceStride
+    let image = x + block.image * source.heldPixels * leaf.sourceStride
     let firstRow = block.lines.lowerBound * leaf.stepY + top
     let firstColumn = block.columns.lowerBound * leaf.stepX + left
     let width = (block.columns.count - 1) * leaf.stepX + span
@@ -88,14 +88,20 @@ internal struct SourceStrip: Sendable {
     let rows = rows(of: block.lines.count)
     var row = memory
     for y in firstRow..<firstRow + rows {
-      if y < 0 || y >= leaf.sourceHeight {
-        row.update(repeating: 0, count: width * channels)
-      } else {
+      if let line = source.heldRow(y) {
         row.update(repeating: 0, count: low * channels)
-        copyPixels(
-          from: image + (y * leaf.sourceWidth + firstColumn + low) * leaf.sourceStride,
-          to: row + low * channels, count: high - low)
+        source.forEachStretch(of: firstColumn + low..<firstColumn + high) { columns, held in
+          let to = row + (columns.lowerBound - firstColumn) * channels
+          if let held {
+            copyPixels(
+              from: image + (line + held) * leaf.sourceStride, to: to, count: columns.count)
+          } else {
+            to.update(repeating: 0, count: columns.count * channels)
+          }
+        }
         (row + high * channels).update(repeating: 0, count: (width - high) * channels)
+      } else {
+        row.update(repeating: 0, count: width * channels)
       }
       row += pitch * channels
     }

@@ -152,12 +152,12 @@ extension TransposedConvolutionKernel: PackedConvolution {
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     methodOnce.run(
-      source: x, weight: .inputGradient(weight, geometry), packed: packed, into: y,
+      source: InputParts(x), weight: .inputGradient(weight, geometry), packed: packed, into: y,
       epilogue: epilogue, scratch: scratch, parallelism: parallelism)
   }
 
   package func run(
-    _ x: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    _ x: InputParts, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     method.run(

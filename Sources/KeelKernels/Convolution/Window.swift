@@ -28,12 +28,14 @@ internal final class Window: @unchecked Sendable {
 
   /// Whether every position sees the source's pixel of the same number, and nothing else.
   var isIdentity: Bool {
-    taps.count == 1 && taps[0].z == 0 && taps[0].y == 0 && taps[0].x == 0
+    moved == nil && taps.count == 1 && taps[0].z == 0 && taps[0].y == 0 && taps[0].x == 0
       && leaf.stepZ == 1 && leaf.stepY == 1 && leaf.stepX == 1 && leaf.gridDepth == leaf.sourceDepth
       && leaf.gridHeight == leaf.sourceHeight && leaf.gridWidth == leaf.sourceWidth
   }
 
   private let runs: UnsafeMutablePointer<Int>
+  /// The source's rows, then its columns, where it is made of another image's.
+  private let moved: UnsafeMutablePointer<Int>?
 
   /// Positions, extents or steps along three axes.
   struct Extents: Hashable, Sendable {
@@ -46,10 +48,18 @@ internal final class Window: @unchecked Sendable {
   ///   - taps: offsets, in the order in which columns are wanted.
   ///   - joinsRuns: whether neighbouring taps may be copied as one piece, which needs windows that use
   ///     all floats of a pixel.
+  ///   - map: where the source's pixels are; only what locates windows of single taps heeds it.
   init(
     source: Extents, sourceStride: Int, channels: Int, grid: Extents, step: Extents, taps: [Tap],
-    joinsRuns: Bool
+    joinsRuns: Bool, map: PixelMap? = nil
   ) {
+    moved = map.map { map in
+      let memory = UnsafeMutablePointer<Int>.allocate(capacity: map.rows.count + map.columns.count)
+      for (i, number) in (map.rows + map.columns).enumerated() {
+        (memory + i).initialize(to: number)
+      }
+      return memory
+    }
     self.taps = taps
     positionsPerImage = grid.product
     var starts: [(tap: Tap, count: Int)] = []
@@ -82,7 +92,12 @@ internal final class Window: @unchecked Sendable {
       runZ: UnsafePointer(runs), runY: UnsafePointer(runs + count),
       runX: UnsafePointer(runs + 2 * count), runTaps: UnsafePointer(runs + 3 * count),
       runOffset: UnsafePointer(runs + 4 * count), tapRows: rectangle?.rows ?? 0,
-      tapColumns: rectangle?.columns ?? 0)
+      tapColumns: rectangle?.columns ?? 0, rows: UnsafePointer(moved),
+      columns: moved.map { UnsafePointer($0 + source.y) }, heldHeight: map?.height ?? 0,
+      heldWidth: map?.width ?? 0)
+    precondition(
+      map.map { $0.rows.count == source.y && $0.columns.count == source.x && !joinsRuns } ?? true,
+      "window: expected a map to \(source.y)×\(source.x) pixels and single taps")
   }
 
   /// The extents of taps that are neighbours in one plane, row by row; nil for others.
@@ -98,12 +113,47 @@ internal final class Window: @unchecked Sendable {
     return isRectangle ? (taps.count / columns, columns) : nil
   }
 
-  deinit { runs.deallocate() }
+  deinit {
+    runs.deallocate()
+    moved?.deallocate()
+  }
 
   /// The number of each run's first tap.
   var runNumbers: UnsafePointer<Int> { UnsafePointer(runs + 5 * leaf.runCount) }
   /// Whether source and grid are images, not volumes.
   var isFlat: Bool { leaf.sourceDepth == 1 && leaf.gridDepth == 1 && taps.allSatisfy { $0.z == 0 } }
+
+  /// The pixels of an image that the source's are taken from.
+  var heldPixels: Int {
+    moved == nil ? leaf.sourceHeight * leaf.sourceWidth : leaf.heldHeight * leaf.heldWidth
+  }
+
+  /// The number of the first held pixel of one of the source's rows; nil where that has zeros.
+  func heldRow(_ row: Int) -> Int? {
+    guard (0..<leaf.sourceHeight).contains(row) else { return nil }
+    guard moved != nil else { return row * leaf.sourceWidth }
+    return leaf.rows[row] < 0 ? nil : leaf.rows[row] * leaf.heldWidth
+  }
+
+  /// Calls `body` for stretches of the source's columns that are neighbours where they are held, with the first held
+  /// column, or nil for zeros.
+  func forEachStretch(
+    of columns: Range<Int>, _ body: (_ columns: Range<Int>, _ held: Int?) -> Void
+  ) {
+    guard moved != nil else { return body(columns, columns.lowerBound) }
+    var first = columns.lowerBound
+    while first < columns.upperBound {
+      let held = leaf.columns[first]
+      var end = first + 1
+      while end < columns.upperBound,
+        held < 0 ? leaf.columns[end] < 0 : leaf.columns[end] == held + end - first
+      {
+        end += 1
+      }
+      body(first..<end, held < 0 ? nil : held)
+      first = end
+    }
+  }
 
   /// The same window on a dense source of one plane without padding, with runs joined.
   func moved(taps offsets: [(y: Int, x: Int)], height: Int, width: Int) -> Window {
@@ -118,7 +168,8 @@ internal final class Window: @unchecked Sendable {
   /// The window of a forward convolution or pooling over one group's channels.
   /// - Parameter rows: some of the kD·kH rows of the kernel; all where nil.
   convenience init(
-    _ axes: SpatialAxes, channels: Int, stride: Int, joinsRuns: Bool, rows: Range<Int>? = nil
+    _ axes: SpatialAxes, channels: Int, stride: Int, joinsRuns: Bool, rows: Range<Int>? = nil,
+    map: PixelMap? = nil
   ) {
     let (depth, height, width) = (axes.depth, axes.height, axes.width)
     func offset(_ axis: SpatialAxis, _ tap: Int) -> Int {
@@ -137,7 +188,7 @@ internal final class Window: @unchecked Sendable {
     self.init(
       source: axes.extents(\.input), sourceStride: stride, channels: channels,
       grid: axes.extents(\.output), step: axes.extents(\.stride), taps: taps,
-      joinsRuns: joinsRuns)
+      joinsRuns: joinsRuns, map: map)
   }
 }
 

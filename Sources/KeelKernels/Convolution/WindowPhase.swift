@@ -79,12 +79,14 @@ internal struct WindowPhase: Sendable {
   /// - Parameters:
   ///   - channels: the channels that one window sees: a group's, or all of a depthwise one.
   ///   - stride: floats from one pixel of the source to the next.
-  static func forward(_ geometry: ConvolutionGeometry, channels: Int, stride: Int, joinsRuns: Bool)
-    -> WindowPhase
-  {
+  ///   - map: where the source's pixels are.
+  static func forward(
+    _ geometry: ConvolutionGeometry, channels: Int, stride: Int, joinsRuns: Bool,
+    map: PixelMap? = nil
+  ) -> WindowPhase {
     WindowPhase(
       window: Window(
-        geometry.spatial, channels: channels, stride: stride, joinsRuns: joinsRuns),
+        geometry.spatial, channels: channels, stride: stride, joinsRuns: joinsRuns, map: map),
       origin: .init(z: 0, y: 0, x: 0), step: .init(z: 1, y: 1, x: 1),
       output: geometry.spatial.extents(\.output))
   }

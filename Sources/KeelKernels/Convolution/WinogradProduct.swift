@@ -7,10 +7,12 @@ internal import KeelTensor
 ///
 /// Per component: A = tiles × Cin (M = tiles of a block), B = packed weight, Cin × Cout, K = Cin. A block's components and
 /// those of one panel of its result fit into half of a common L2; the weight's stream through it, each while
-/// the one before is multiplied.
+/// the one before is multiplied. Four times the weight is much memory where there are many channels: a packed weight
+/// can keep its taps instead, and `tapDepth` channels of a panel become components at a time, in L2, for all tiles of
+/// a block. Then blocks are larger, and their components lie depth by depth, which streams.
 ///
-/// Numerics: the weight's components are computed in Double; what else is rounded, `ConvolutionAlgorithm` says. A
-/// NaN or infinity spreads over the pixels of its tiles.
+/// Numerics: components of a weight that are kept are computed in Double, others in Float; what else is rounded, `ConvolutionAlgorithm`
+/// says. A NaN or infinity spreads over the pixels of its tiles.
 internal struct WinogradProduct: Sendable {
   /// Pixels of the result along an edge of a tile: 2 or 4.
   let size: Int
@@ -20,15 +22,21 @@ internal struct WinogradProduct: Sendable {
   let width: Int
   /// Floats from one pixel of the result to the next.
   let resultStride: Int
-  /// The windows of tiles: (m + 2)² taps that advance m pixels.
-  private let window: Window
+  /// The windows of tiles, on each part of the input: (m + 2)² taps that advance m pixels.
+  private let windows: [Window]
   /// All tiles of the batch, in blocks.
   private let blocks: RowTiles
   /// Panels of output channels, counted in vectors.
   private let panels: RowTiles
+  /// Whether the packed weight has taps, not components.
+  private let keepsTaps: Bool
+  /// The input channels that are multiplied together: those whose weights become components in one go, or all.
+  private let depths: RowTiles
 
   /// The floats that a block's components may take.
   private static let blockFloats = 262_144
+  /// The input channels whose components are made together.
+  private static let tapDepth = 64
   /// Tiles whose components are made in one go, where several threads work on one block.
   private static let tilesPerTask = 4
 
@@ -42,8 +50,10 @@ internal struct WinogradProduct: Sendable {
   }
 
   init(
-    _ geometry: ConvolutionGeometry, batch: Int, size: Int, sourceStride: Int, resultStride: Int
+    _ geometry: ConvolutionGeometry, batch: Int, size: Int, keepsTaps: Bool, input: [InputPart],
+    resultStride: Int
   ) {
+    precondition(size == 4 || !keepsTaps, "expected tiles of 4×4 pixels for taps, found \(size)")
     self.size = size
     self.resultStride = resultStride
     inputs = geometry.inputChannels
@@ -57,19 +67,26 @@ internal struct WinogradProduct: Sendable {
     let taps = (0..<edge * edge).map {
       Tap(z: 0, y: $0 / edge - top, x: $0 % edge - left, number: $0)
     }
-    window = Window(
-      source: geometry.spatial.extents(\.input), sourceStride: sourceStride, channels: inputs,
-      grid: .init(z: 1, y: (height + size - 1) / size, x: (width + size - 1) / size),
-      step: .init(z: 1, y: size, x: size), taps: taps, joinsRuns: false)
+    let grid = Window.Extents(
+      z: 1, y: (height + size - 1) / size, x: (width + size - 1) / size)
+    windows = input.map {
+      Window(
+        source: geometry.spatial.extents(\.input), sourceStride: $0.stride, channels: $0.channels,
+        grid: grid, step: .init(z: 1, y: size, x: size), taps: taps, joinsRuns: false, map: $0.map)
+    }
     panels = RowTiles(
       rows: (geometry.outputChannels + loops.width - 1) / loops.width, target: loops.panel)
     blocks = RowTiles(
-      rows: batch * window.positionsPerImage,
-      target: Self.tilesPerBlock(size: size, inputs: geometry.inputChannels))
+      rows: batch * grid.product,
+      target: Self.tilesPerBlock(size: size, inputs: inputs, keepsTaps: keepsTaps))
+    self.keepsTaps = keepsTaps
+    depths = RowTiles(rows: inputs, target: keepsTaps ? Self.tapDepth : inputs)
   }
 
-  /// As many tiles as the cache holds, but so many of many channels that the weight is not read too often.
-  static func tilesPerBlock(size: Int, inputs: Int) -> Int {
+  /// As many tiles as the cache holds, but so many of many channels that the weight is not read, or made of taps,
+  /// too often.
+  static func tilesPerBlock(size: Int, inputs: Int, keepsTaps: Bool) -> Int {
+    if keepsTaps { return 128 }
     let fitting = blockFloats / ((size + 2) * (size + 2) * (inputs + loops.panel * loops.width))
     return max(fitting, min(64, inputs / 8), 12)
   }
@@ -87,7 +104,7 @@ extension WinogradProduct {
   /// The floats of the packed weight, and of the zeros behind it that stand for padding.
   var packedCount: Int { zerosOffset + (inputs + 15) / 16 * 16 }
 
-  private var zerosOffset: Int { components * inputs * panels.rows * loops.width }
+  private var zerosOffset: Int { offset(panels.rows) }
 
   /// The output channels of a panel.
   private func columns(_ panel: Int) -> Range<Int> {
@@ -95,34 +112,62 @@ extension WinogradProduct {
     return vectors.lowerBound * loops.width..<min(vectors.upperBound * loops.width, outputs)
   }
 
-  /// Where a panel's weight starts.
-  private func offset(_ panel: Int) -> Int {
-    components * inputs * panels[panel].lowerBound * loops.width
+  /// Where a panel's weight starts, which is before so many vectors of outputs.
+  private func offset(_ vectors: Int) -> Int {
+    (keepsTaps ? Self.taps : components) * inputs * vectors * loops.width
   }
 
-  /// Computes the components of a weight Cout×3×3×Cin: panel by panel, component by component, Cin rows of the
-  /// panel's columns.
+  private static let taps = 9
+
+  /// Packs a weight Cout×3×3×Cin: panel by panel, component by component, Cin rows of the panel's columns; or
+  /// panel by panel, part by part of Cin, tap by tap, the part's rows.
   func pack(
     _ weight: UnsafePointer<Float>, into packed: UnsafeMutablePointer<Float>,
     parallelism: Parallelism
   ) {
     (packed + zerosOffset).update(repeating: 0, count: packedCount - zerosOffset)
-    let tasks = panels.count * components
+    let tasks = panels.count * (keepsTaps ? depths.count : components)
     parallelism.forEach(tasks, work: 16 * tasks * inputs * loops.panel * loops.width) { task, _ in
-      let (panel, component) = task.quotientAndRemainder(dividingBy: components)
-      let columns = columns(panel)
-      let vectors = panels[panel].count
-      let to = packed + offset(panel) + component * inputs * vectors * loops.width
-      let factors = WinogradPoints.factors(size: size, component: component)
-      // Rows of the weight's components, then their transpose: packed once, so that memory may be allocated.
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: inputs * columns.count) { rows in
-        for (i, column) in columns.enumerated() {
-          loops.weighTaps(
-            rows.baseAddress! + i * inputs, weight + column * 9 * inputs, inputs, factors, 9, inputs
-          )
-        }
-        loops.packPanel(to, rows.baseAddress!, inputs, 1, columns.count, inputs)
+      let (part, panel) = task.quotientAndRemainder(dividingBy: panels.count)
+      let to = packed + offset(panels[panel].lowerBound)
+      let from = weight + columns(panel).lowerBound * Self.taps * inputs
+      if keepsTaps {
+        packTaps(from, depths[part], panel, into: to)
+      } else {
+        packComponent(from, part, panel, into: to)
       }
+    }
+  }
+
+  private func packTaps(
+    _ weight: UnsafePointer<Float>, _ part: Range<Int>, _ panel: Int,
+    into packed: UnsafeMutablePointer<Float>
+  ) {
+    let padded = panels[panel].count * loops.width
+    for tap in 0..<Self.taps {
+      loops.packPanel(
+        packed + (Self.taps * part.lowerBound + tap * part.count) * padded,
+        weight + tap * inputs + part.lowerBound, part.count, 1, columns(panel).count,
+        Self.taps * inputs)
+    }
+  }
+
+  private func packComponent(
+    _ weight: UnsafePointer<Float>, _ component: Int, _ panel: Int,
+    into packed: UnsafeMutablePointer<Float>
+  ) {
+    let factors = WinogradPoints.factors(size: size, component: component)
+    let columns = columns(panel).count
+    // Rows of the weight's components, then their transpose: packed once, so that memory may be allocated.
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: inputs * columns) { rows in
+      for column in 0..<columns {
+        loops.weighTaps(
+          rows.baseAddress! + column * inputs, weight + column * Self.taps * inputs, inputs,
+          factors, Self.taps, inputs)
+      }
+      loops.packPanel(
+        packed + component * inputs * panels[panel].count * loops.width, rows.baseAddress!, inputs,
+        1, columns, inputs)
     }
   }
 }
@@ -131,9 +176,11 @@ extension WinogradProduct {
 
 extension WinogradProduct {
   /// The floats of a row of components: not a power of two, whose rows would share few sets of the cache.
-  private var sourceRow: Int { inputs + (inputs % 256 == 0 ? 16 : 0) }
+  private var sourceRow: Int { depths.largest + (depths.largest % 256 == 0 ? 16 : 0) }
   /// The floats from one component of a block of so many tiles to the next, for the same reason.
   private func sourceStep(_ tiles: Int) -> Int { Self.odd(tiles * sourceRow) }
+  /// The floats of the components of so many tiles: depth by depth.
+  private func sourceCount(_ tiles: Int) -> Int { depths.count * components * sourceStep(tiles) }
   private var resultStep: Int { Self.odd(blocks.largest * panels.largest * loops.width) }
 
   /// An odd number of cache lines.
@@ -142,6 +189,13 @@ extension WinogradProduct {
   /// The floats of a worker's addresses, aligned.
   private var tableCount: Int { (2 * components * blocks.largest + 47) / 16 * 16 }
   private var resultCount: Int { components * resultStep }
+  /// The floats from one component of a part of a panel's weight to the next.
+  private var weightStep: Int {
+    keepsTaps ? Self.odd(depths.largest * panels.largest * loops.width) : 0
+  }
+  private var weightCount: Int { components * weightStep }
+  /// The floats of a worker, but for the components of its block.
+  private var ownCount: Int { tableCount + resultCount + weightCount }
 
   /// Whether threads work on one block together, because there are too few for them.
   private func sharesBlocks(_ parallelism: Parallelism) -> Bool {
@@ -157,25 +211,25 @@ extension WinogradProduct {
 
   /// The floats of scratch memory for a run.
   func scratchCount(_ parallelism: Parallelism) -> Int {
-    let own = tableCount + resultCount
+    let own = ownCount
     guard sharesBlocks(parallelism) else {
-      return parallelism.threadCount * (own + components * sourceStep(blocks.largest))
+      return parallelism.threadCount * (own + sourceCount(blocks.largest))
     }
-    return parallelism.threadCount * own + components * sourceStep(blocks.rows)
+    return parallelism.threadCount * own + sourceCount(blocks.rows)
   }
 
   func run(
-    source: UnsafePointer<Float>, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    source: InputParts, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
-    let own = tableCount + resultCount
+    let own = ownCount
     let blocks = blocks(parallelism)
     let work = 2 * components * blocks.rows * inputs * outputs
     let zeros = packed + zerosOffset
     if !sharesBlocks(parallelism) {
       let step = sourceStep(blocks.largest)
       parallelism.forEach(blocks.count, work: work) { block, worker in
-        let memory = scratch + worker * (own + components * step)
+        let memory = scratch + worker * (own + sourceCount(blocks.largest))
         let tiles = blocks[block]
         let parts = memory + own
         locate(tiles, source, zeros, table: memory, into: parts, step)
@@ -206,16 +260,28 @@ extension WinogradProduct {
 
   /// Makes the components of some tiles.
   private func locate(
-    _ tiles: Range<Int>, _ source: UnsafePointer<Float>, _ zeros: UnsafePointer<Float>,
+    _ tiles: Range<Int>, _ source: InputParts, _ zeros: UnsafePointer<Float>,
     table memory: UnsafeMutablePointer<Float>, into parts: UnsafeMutablePointer<Float>, _ step: Int
   ) {
     let table = UnsafeMutableRawPointer(memory).alignedUp(toMultipleOf: 64)
       .bindMemory(to: UnsafePointer<Float>?.self, capacity: components * tiles.count)
-    withUnsafePointer(to: window.leaf) {
-      loops.locate(
-        table, tiles.count, source, zeros, $0, 0, components, tiles.lowerBound, tiles.count)
+    func transform(_ window: Window, _ source: UnsafePointer<Float>, first: Int) {
+      withUnsafePointer(to: window.leaf) {
+        loops.locate(
+          table, tiles.count, source, zeros, $0, 0, components, tiles.lowerBound, tiles.count)
+      }
+      let channels = first..<first + window.leaf.channels
+      for depth in 0..<depths.count {
+        let common = depths[depth].clamped(to: channels)
+        guard !common.isEmpty else { continue }
+        loops.winogradInput(
+          size, parts + depth * components * step + common.lowerBound - depths[depth].lowerBound,
+          step, sourceRow, table, tiles.count, common.lowerBound - first, tiles.count, common.count)
+      }
     }
-    loops.winogradInput(size, parts, step, sourceRow, table, tiles.count, tiles.count, inputs)
+    transform(windows[0], source.first, first: 0)
+    guard windows.count > 1, let second = source.second else { return }
+    transform(windows[1], second, first: windows[0].leaf.channels)
   }
 
   /// Multiplies the components of some tiles with a panel of the weight's, and makes pixels of them.
@@ -225,9 +291,19 @@ extension WinogradProduct {
     _ epilogue: EpilogueOperands, result: UnsafeMutablePointer<Float>
   ) {
     let padded = panels[panel].count * loops.width
-    loops.winogradProduct(
-      result, resultStep, parts, step, sourceRow, tiles.count, inputs, packed + offset(panel),
-      padded, components)
+    let weight = packed + offset(panels[panel].lowerBound)
+    let made = result + resultCount
+    for index in 0..<depths.count {
+      let depth = depths[index]
+      let floats = depth.count * padded
+      let from = weight + (keepsTaps ? Self.taps * depth.lowerBound * padded : 0)
+      if keepsTaps { loops.winogradWeight(made, weightStep, from, floats, floats) }
+      loops.winogradProduct(
+        result, resultStep, parts + index * components * step, step, sourceRow, tiles.count,
+        depth.count, keepsTaps ? UnsafePointer(made) : from, keepsTaps ? weightStep : floats, padded, components,
+        index > 0 ? 1 : 0, keepsTaps ? from + Self.taps * floats : nil,
+        keepsTaps ? Self.taps * floats : 0)
+    }
     let columns = columns(panel)
     let first = columns.lowerBound
     let residualStride = epilogue.residualStride ?? resultStride
@@ -248,7 +324,7 @@ extension WinogradProduct {
 
   /// Calls a closure with the first pixel, counted over the batch, and the length of every line of every tile.
   private func forEachLine(of tiles: Range<Int>, _ body: (_ pixel: Int, _ count: Int) -> Void) {
-    let (down, across) = (window.leaf.gridHeight, window.leaf.gridWidth)
+    let (down, across) = (windows[0].leaf.gridHeight, windows[0].leaf.gridWidth)
     for tile in tiles {
       let (rest, x) = tile.quotientAndRemainder(dividingBy: across)
       let (image, i) = rest.quotientAndRemainder(dividingBy: down)

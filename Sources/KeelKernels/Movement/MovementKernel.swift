@@ -165,10 +165,3 @@ package struct MovementKernel: Sendable {
     }
   }
 }
-
-extension AxisTaps {
-  /// Whether every output is one input as it is, or nothing.
-  fileprivate var copies: Bool {
-    weights.allSatisfy { $0 == 1 } && zip(starts, starts.dropFirst()).allSatisfy { $1 - $0 <= 1 }
-  }
-}

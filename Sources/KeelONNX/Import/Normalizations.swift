@@ -205,7 +205,7 @@ extension GraphImporter {
     let x = try ordered(node)
     let rank = x.order.count
     let isJoint = node.version < 13
-    let axis = try node.axis(try node.int("axis", isJoint ? 1 : -1), rank: max(rank, 1))
+    let axis = try node.axis(try node.int("axis", isJoint ? 1 : -1), rank: rank)
     if isJoint, axis < rank - 1 {
       let plain = try stored(x, AxisOrder.plain(rank), label: node.label)
       let extents = type(plain).extents
