@@ -89,8 +89,18 @@ static void winogradInput(long size, float *to, long step, long row, const float
   else winogradInput4(to, step, row, from, stride, offset, tiles, channels);
 }
 
+/* The largest of four numbers, NaN where one of them is: as pooling has it. */
+#define LARGEST(T, a, b, c, d)                                                                     \
+  ({                                                                                               \
+    T m_ = a;                                                                                      \
+    m_ = b > m_ ? b : m_;                                                                          \
+    m_ = c > m_ ? c : m_;                                                                          \
+    m_ = d > m_ ? d : m_;                                                                          \
+    ((a != a) | (b != b) | (c != c) | (d != d)) ? SPLAT(T, __builtin_nanf("")) : m_;               \
+  })
+
 /* The pixels of one tile's channels from c on; those beyond the result's edge are not stored. */
-#define OUTPUT_TILE(M, T)                                                                          \
+#define OUTPUT_TILE(M, POOLS, T)                                                                   \
   {                                                                                                \
     T d[COMPONENTS(M)];                                                                            \
     EACH(j, M + 2) {                                                                               \
@@ -99,46 +109,60 @@ static void winogradInput(long size, float *to, long step, long row, const float
     }                                                                                              \
     const T bias = w.bias ? LOAD(T, w.bias + c) : SPLAT(T, 0);                                     \
     EACH(i, M) if (i < rows) {                                                                     \
-      winogradOut##M##T(d + (M + 2) * i, 1);                                                       \
+      T *const row = d + (M + 2) * i;                                                              \
+      winogradOut##M##T(row, 1);                                                                   \
       EACH(j, M) if (j < columns) {                                                                \
-        T s = d[i * (M + 2) + j] + bias;                                                           \
+        T s = row[j] + bias;                                                                       \
         if (residual) s += LOAD(T, residual + i * w.residualRow + j * w.residualStep + c);         \
         CUT(T, s, w.cut)                                                                           \
-        STORE(T, y + i * w.yRow + j * w.yStep + c, s);                                             \
+        if (!POOLS || y) STORE(T, y + i * w.yRow + j * w.yStep + c, s);                            \
+        row[j] = s;                                                                                \
+      }                                                                                            \
+      if (POOLS && i % 2) EACH(j, M / 2) if (2 * j + 1 < columns) {                                \
+        const T *const above = row - (M + 2);                                                      \
+        STORE(T, pooled + i / 2 * w.pooledRow + j * w.pooledStep + c,                              \
+              LARGEST(T, above[2 * j], above[2 * j + 1], row[2 * j], row[2 * j + 1]));             \
       }                                                                                            \
     }                                                                                              \
   }
-#define OUTPUT_TILE2(T) OUTPUT_TILE(2, T)
-#define OUTPUT_TILE4(T) OUTPUT_TILE(4, T)
-#define OUTPUT_TILES(M)                                                                            \
-  static void winogradOutput##M(const KeelWinogradTiles *q, long rows, long columns, long channels, \
-                                const float *from, float *y, const float *residual) {              \
+#define OUTPUT_TILE2(T) OUTPUT_TILE(2, 0, T)
+#define OUTPUT_TILE4(T) OUTPUT_TILE(4, 0, T)
+#define POOLED_TILE2(T) OUTPUT_TILE(2, 1, T)
+#define POOLED_TILE4(T) OUTPUT_TILE(4, 1, T)
+#define OUTPUT_TILES(NAME, TILE, M)                                                                \
+  static void NAME(const KeelWinogradTiles *q, long rows, long columns, long channels,             \
+                   const float *from, float *y, const float *residual, float *pooled) {            \
     const KeelWinogradTiles w = *q;                                                                \
     long c = 0;                                                                                    \
+    (void)pooled;                                                                                  \
     if (rows == M && columns == M) {                                                               \
       rows = columns = M;                                                                          \
-      CHANNELS(OUTPUT_TILE##M)                                                                     \
+      CHANNELS(TILE)                                                                               \
     } else {                                                                                       \
-      CHANNELS(OUTPUT_TILE##M)                                                                     \
+      CHANNELS(TILE)                                                                               \
     }                                                                                              \
   }
-OUTPUT_TILES(2)
-OUTPUT_TILES(4)
+OUTPUT_TILES(winogradOutput2, OUTPUT_TILE2, 2)
+OUTPUT_TILES(winogradOutput4, OUTPUT_TILE4, 4)
+OUTPUT_TILES(winogradPooled2, POOLED_TILE2, 2)
+OUTPUT_TILES(winogradPooled4, POOLED_TILE4, 4)
 
 static void winogradOutput(const KeelWinogradTiles *q, const float *from, long first, long tiles,
                            long channels) {
+  void (*const output)(const KeelWinogradTiles *, long, long, long, const float *, float *,
+                       const float *, float *) =
+      q->pooled ? (q->size == 2 ? winogradPooled2 : winogradPooled4)
+                : (q->size == 2 ? winogradOutput2 : winogradOutput4);
   const long across = (q->width + q->size - 1) / q->size, down = (q->height + q->size - 1) / q->size;
   long x = first % across, rest = first / across;
   for (long t = 0; t < tiles; t++, from += q->row) {
     const long image = rest / down, i = rest % down * q->size, j = x * q->size;
     const long rows = q->height - i < q->size ? q->height - i : q->size;
     const long columns = q->width - j < q->size ? q->width - j : q->size;
-    const long line = image * q->height + i;
-    float *y = q->y + line * q->yRow + j * q->yStep;
-    const float *residual =
-        q->residual ? q->residual + line * q->residualRow + j * q->residualStep : 0;
-    if (q->size == 2) winogradOutput2(q, rows, columns, channels, from, y, residual);
-    else winogradOutput4(q, rows, columns, channels, from, y, residual);
+    const long line = image * q->height + i, half = image * (q->height / 2) + i / 2;
+    output(q, rows, columns, channels, from, q->y ? q->y + line * q->yRow + j * q->yStep : 0,
+           q->residual ? q->residual + line * q->residualRow + j * q->residualStep : 0,
+           q->pooled ? q->pooled + half * q->pooledRow + j / 2 * q->pooledStep : 0);
     if (++x == across) {
       x = 0;
       rest++;
@@ -149,9 +173,12 @@ static void winogradOutput(const KeelWinogradTiles *q, const float *from, long f
 #undef INPUT_TILE2
 #undef INPUT_TILE4
 #undef INPUT_TILES
+#undef LARGEST
 #undef OUTPUT_TILE
 #undef OUTPUT_TILE2
 #undef OUTPUT_TILE4
+#undef POOLED_TILE2
+#undef POOLED_TILE4
 #undef OUTPUT_TILES
 
 /* A tile of the components' products: like pixelTile, but `lines` lines of what comes next are brought into L2,

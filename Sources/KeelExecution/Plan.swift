@@ -51,6 +51,8 @@ public struct Plan: Sendable {
     var kernel: any PreparedKernel
     let inputs: [Place]
     let outputs: [Place]
+    /// The bytes of a workspace before the step's scratch memory.
+    let scratchOffset: Int
   }
 
   /// Where a value is.
@@ -83,7 +85,6 @@ public struct Plan: Sendable {
   internal let weights: [String: Port]
   internal let updates: [(weight: Port, value: Port)]
   package let constants: [Tensor]
-  internal let scratchOffset: Int
   internal let workspaceByteCount: Int
   private let identity = Identity()
 
@@ -124,8 +125,7 @@ public struct Plan: Sendable {
     updates = graph.updates.map { (weights[$0.weight]!, layout.port($0.value)) }
     constants = layout.constants
     arenaByteCount = layout.arena.byteCount
-    scratchOffset = layout.scratchOffset
-    workspaceByteCount = layout.scratchOffset + ArenaLayout.aligned(layout.scratchByteCount)
+    workspaceByteCount = layout.byteCount
   }
 
   /// Memory for one run at a time. A training plan's workspace starts with the graph's weights.

@@ -17,16 +17,13 @@ public final class Workspace {
     self.plan = plan
     missingSeeds = plan.graph.seedNames
     byteCount = max(plan.workspaceByteCount, 64)
-    let memory = LargeMemory.allocate(byteCount)
-    if !LargeMemory.isMapped(byteCount) {
-      memory.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
-    }
+    let memory = LargeMemory.allocateZeroed(byteCount)
     self.memory = memory
-    let scratch = (memory + plan.scratchOffset).assumingMemoryBound(to: Float.self)
     operands = plan.steps.map { step in
       Operands(
         inputs: step.inputs.map { plan.address($0, memory) },
-        outputs: step.outputs.map { plan.address($0, memory) }, scratch: scratch)
+        outputs: step.outputs.map { plan.address($0, memory) },
+        scratch: (memory + step.scratchOffset).assumingMemoryBound(to: Float.self))
     }
     if plan.options.weights == .variable {
       for weight in plan.graph.weights { copy(weight.tensor, to: plan.weights[weight.name]!) }

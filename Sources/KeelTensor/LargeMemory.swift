@@ -13,8 +13,22 @@ package enum LargeMemory {
   private static let mappedByteCount = 1 << 18
   private static let largePage = 2 << 20
 
+  #if os(Linux)
+    /// `MADV_HUGEPAGE`, which the importer does not see: advice that a system may not know.
+    private static let hugePageAdvice: Int32 = 14
+  #endif
+
   /// Whether memory of so many bytes is mapped; then it is all zero.
-  package static func isMapped(_ byteCount: Int) -> Bool { byteCount >= mappedByteCount }
+  private static func isMapped(_ byteCount: Int) -> Bool { byteCount >= mappedByteCount }
+
+  /// The same as `allocate`, with all bytes 0.
+  package static func allocateZeroed(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    let memory = allocate(byteCount)
+    if !isMapped(byteCount) {
+      memory.initializeMemory(as: UInt8.self, repeating: 0, count: byteCount)
+    }
+    return memory
+  }
 
   /// Takes memory, which `free` gives back.
   package static func allocate(_ byteCount: Int) -> UnsafeMutableRawPointer {
@@ -36,8 +50,7 @@ package enum LargeMemory {
     if before > 0 { munmap(start, before) }
     if spare > before { munmap(aligned + length, spare - before) }
     #if os(Linux)
-      // 14: MADV_HUGEPAGE, advice that a system may not know.
-      madvise(aligned, length, 14)
+      madvise(aligned, length, hugePageAdvice)
     #endif
     return aligned
   }

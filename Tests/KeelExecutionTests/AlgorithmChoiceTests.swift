@@ -77,7 +77,8 @@ import Testing
     let text = try String(contentsOfFile: file, encoding: .utf8)
     #expect(text.contains("keel-choices"))
     // What the file says is taken, not measured again.
-    let other = text.replacing(/"winograd[24]x[24]"|"compactWinograd4x4"|"indirect"|"pointwise"/, with: "\"im2col\"")
+    let other = text.replacing(
+      /"winograd[24]x[24]"|"compactWinograd4x4"|"indirect"|"pointwise"/, with: "\"im2col\"")
     try other.write(toFile: file, atomically: true, encoding: .utf8)
     #expect(algorithms(try plan(measured(file))) == [.im2col, .im2col])
     #expect(try String(contentsOfFile: file, encoding: .utf8) == other)

@@ -63,14 +63,24 @@ import Testing
     moved("zeros", [[pad(1, 2, .zeros), pad(-2, 1, .zeros)]]),
     moved("a slice", [[.slice(start: 1, count: 3, step: 2), .slice(start: 2, count: 6, step: 1)]]),
     moved("upsampling", [[twice(6), twice(9)]], padding: 1),
-    moved("upsampling, then reflection, then zeros", [[twice(6), twice(9)], reflected, [
-      pad(0, 2, .zeros), .whole,
-    ]]),
+    moved(
+      "upsampling, then reflection, then zeros",
+      [
+        [twice(6), twice(9)], reflected,
+        [
+          pad(0, 2, .zeros), .whole,
+        ],
+      ]),
     moved("upsampling and one tap", [[twice(6), twice(9)]], kernel: 1),
     moved("a stem", [reflected], inputs: 3, kernel: 5),
-    moved("an upsampled stem with zeros", [[twice(6), twice(9)], [
-      pad(1, 1, .zeros), pad(2, 2, .zeros),
-    ]], inputs: 3, kernel: 5, padding: 2),
+    moved(
+      "an upsampled stem with zeros",
+      [
+        [twice(6), twice(9)],
+        [
+          pad(1, 1, .zeros), pad(2, 2, .zeros),
+        ],
+      ], inputs: 3, kernel: 5, padding: 2),
     moved("few outputs", [reflected], inputs: 32, outputs: 3),
     moved("groups", [reflected], inputs: 36, outputs: 24, groups: 3),
     // Those that stay steps of their own.

@@ -249,7 +249,10 @@ import Testing
   }
 
   /// The errors that `ConvolutionAlgorithm` states.
-  @Test(arguments: [(ConvolutionAlgorithm.winograd2x2, 0.7...1.3), (.winograd4x4, 2.0...4.0), (.compactWinograd4x4, 2.0...4.0)])
+  @Test(arguments: [
+    (ConvolutionAlgorithm.winograd2x2, 0.7...1.3), (.winograd4x4, 2.0...4.0),
+    (.compactWinograd4x4, 2.0...4.0),
+  ])
   func rounding(_ algorithm: ConvolutionAlgorithm, expected: ClosedRange<Double>) throws {
     let geometry = try Self.geometry(24, 128, 32, kernel: 3)
     var source = TensorSource(seed: 97)

@@ -41,8 +41,8 @@ static void testInput(long size, long channels) {
   const long edge = size + 2, count = edge * edge, row = channels + 1, step = TILES * row + 3;
   const long offset = channels % 5;
   const float *from[MOST_EDGE * MOST_EDGE * STRIDE];
-  const float *pixels = numbers(count * STRIDE * channels + offset);
-  for (long i = 0; i < count * STRIDE; i++) from[i] = pixels + (i * 7 % (count * STRIDE)) * channels;
+  const float *pixels = numbers(count * STRIDE * channels);
+  for (long i = 0; i < count * STRIDE; i++) from[i] = pixels + (i * 7 % (count * STRIDE - 4)) * channels;
   float *to = numbers(count * step);
   double *expected = doubles(count * step);
   for (long i = 0; i < count * step; i++) expected[i] = to[i];
@@ -87,6 +87,41 @@ static void testOutput(long size, long channels, int form) {
                              .residualStep = rStep, .cut = cutOf(form >> 2, form & 1)};
   ENTRY(winogradOutput)(&tiles, from, FIRST, TILES, channels);
   expect("winogradOutput", channels, y, expected, pixels * yStep, 1e-6);
+  release();
+}
+
+/* The maxima of 2×2 pixels are those of the pixels as they are stored, and are the same without storing these. */
+static void testPooled(long size, long channels, long height, long width, int special) {
+  const long edge = size + 2, count = edge * edge, row = channels + 1;
+  const long tiles = 2 * ((height + size - 1) / size) * ((width + size - 1) / size);
+  const long step = tiles * row, yStep = channels + 1, pStep = channels + 2;
+  const long halves = 2 * (height / 2) * (width / 2);
+  float *from = numbers(count * step), *y = numbers(2 * height * width * yStep);
+  float *pooled = numbers(halves * pStep), *alone = numbers(halves * pStep);
+  if (special) from[step + (tiles / 2) * row] = __builtin_nanf("");
+  KeelWinogradTiles q = {.size = size, .height = height, .width = width, .step = step, .row = row,
+                         .y = y, .yRow = width * yStep, .yStep = yStep, .cut = cutOf(1, 0),
+                         .pooled = pooled, .pooledRow = width / 2 * pStep, .pooledStep = pStep};
+  ENTRY(winogradOutput)(&q, from, 0, tiles, channels);
+  q.y = 0;
+  q.pooled = alone;
+  ENTRY(winogradOutput)(&q, from, 0, tiles, channels);
+  for (long p = 0; p < halves; p++)
+    for (long c = 0; c < channels; c++) {
+      const long x = p % (width / 2), line = p / (width / 2), image = line / (height / 2);
+      const long i = image * height + line % (height / 2) * 2;
+      float largest = -__builtin_inff();
+      int lost = 0;
+      for (long k = 0; k < 4; k++) {
+        const float v = y[((i + k / 2) * width + 2 * x + k % 2) * yStep + c];
+        lost |= v != v;
+        if (v > largest) largest = v;
+      }
+      const float found = pooled[p * pStep + c];
+      if (lost ? found == found : found != largest) fail("winogradOutput", channels, "another maximum");
+      if (memcmp(&found, alone + p * pStep + c, sizeof found) != 0)
+        fail("winogradOutput", channels, "another maximum without the pixels");
+    }
   release();
 }
 
@@ -186,5 +221,10 @@ void testWinograd(void) {
       testProduct(rows, 128 + 13 * rows, vectors, rows % 4 == 3);
     }
   for (long vectors = 1; vectors <= 3; vectors++) testWeight(vectors);
-  for (int l = 0; l < LENGTHS; l++) testTaps(lengths[l]);
+  for (int l = 0; l < LENGTHS; l++) {
+    testTaps(lengths[l]);
+    for (long size = 2; size <= 4; size += 2)
+      for (int odd = 0; odd < 2; odd++)
+        testPooled(size, lengths[l], 2 * size - odd, 3 * size - 1 + odd, odd);
+  }
 }

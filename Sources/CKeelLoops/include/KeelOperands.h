@@ -113,11 +113,13 @@ typedef struct KeelWinogradTiles {
   long size;          /* 2 or 4 */
   long height, width; /* of an image of the result */
   long step, row;     /* from one component to the next, and from one tile to the next */
-  float *y;
+  float *y;         /* null where only what is pooled is wanted */
   long yRow, yStep; /* from one line of an image to the next, and from one pixel to the next */
   const float *bias, *residual; /* may be null */
   long residualRow, residualStep;
   KeelCut cut;
+  float *pooled; /* the maxima of 2×2 pixels each, height/2 × width/2 of an image; may be null */
+  long pooledRow, pooledStep;
 } KeelWinogradTiles;
 
 /* What is done to sums before they are stored: y = cut(sum + bias[column] + the float that lies `residual` floats

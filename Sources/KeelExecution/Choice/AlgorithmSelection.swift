@@ -25,19 +25,18 @@ internal struct AlgorithmSelection {
   }
 
   /// The algorithm of a convolution with a constant weight.
-  /// - Parameter parts: the parts in which it reads its input through; 0 where it reads the input as it is.
   mutating func algorithm(
-    for geometry: ConvolutionGeometry, batch: Int, weight: Tensor, parts: Int
+    for geometry: ConvolutionGeometry, batch: Int, weight: Tensor,
+    _ demands: ConvolutionDemands
   ) throws(KeelError) -> ConvolutionAlgorithm {
     let estimated = ConvolutionAlgorithm.choice(
       for: geometry, batch: batch, exact: options.exact)
     guard case .measured = options.choice else { return estimated }
     let key = AlgorithmKey(
       geometry: geometry, batch: batch, threads: options.parallelism.threadCount,
-      exact: options.exact, parts: parts)
+      exact: options.exact, demands: demands)
     let candidates = ConvolutionAlgorithm.allCases.filter {
-      $0.serves(geometry) && ($0.isExact || !options.exact)
-        && (parts == 0 || $0.readsThrough(geometry, parts: parts))
+      $0.serves(geometry, demands) && ($0.isExact || !options.exact)
     }
     if let known = table[key], candidates.contains(known) { return known }
     guard candidates.count > 1, DispatchTime.now().uptimeNanoseconds < end else { return estimated }

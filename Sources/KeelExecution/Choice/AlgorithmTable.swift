@@ -74,8 +74,7 @@ internal struct AlgorithmKey: Hashable {
   let batch: Int
   let threads: Int
   let exact: Bool
-  /// The parts in which the input is read through; 0 where it is read as it is.
-  let parts: Int
+  let demands: ConvolutionDemands
 
   /// The key in a file.
   var text: String {
@@ -84,6 +83,7 @@ internal struct AlgorithmKey: Hashable {
     }
     return
       "\(axes.joined(separator: " ")) \(geometry.inputChannels)-\(geometry.outputChannels)/\(geometry.groups) batch \(batch) threads \(threads)"
-      + (exact ? " exact" : "") + (parts > 0 ? " through \(parts)" : "")
+      + (exact ? " exact" : "")
+      + (demands.parts > 0 ? " through \(demands.parts)" : "") + (demands.pools ? " pooled" : "")
   }
 }

@@ -13,6 +13,8 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
   let packedCount: Int
   var packed: Tensor?
   private let residualStride: Int
+  private let pooledResult: Int?
+  private let pooledStride: Int
   /// The operand with the second part of the input.
   private let secondPart: Int?
   /// Where a weight that is packed at each run goes.
@@ -35,6 +37,9 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
     residualStride =
       residual.flatMap { request.inputStrides[$0] } ?? request.outputs[0].channelCount
     secondPart = (request.inputParts?.count ?? 1) > 1 ? request.node.inputs.count : nil
+    pooledResult = request.pooledResult
+    pooledStride =
+      request.pooledResult.flatMap { request.outputStrides[$0] } ?? request.outputs[0].channelCount
     let workspace = kernel.workspaceCount(request.parallelism)
     let isConstant = request.constants[1] != nil
     packedCount = isConstant ? kernel.packedWeightCount : 0
@@ -61,7 +66,10 @@ internal struct ConvolutionStep<Kernel: PackedConvolution>: PreparedKernel {
     let epilogue = EpilogueOperands(
       bias: operands.floats(bias), residual: operands.floats(residual),
       residualStride: residualStride, activation: activation,
-      moments: moments?.tiles(operands.scratch + momentsOffset))
+      moments: moments?.tiles(operands.scratch + momentsOffset),
+      pooled: operands.result(pooledResult).map {
+        PooledResult($0, stride: pooledStride, keepsResult: pooledResult! > 0)
+      })
     if let packed {
       kernel.run(
         InputParts(operands.floats(0), operands.floats(secondPart)), packed: packed.unsafeBase,

@@ -111,6 +111,8 @@ package struct KernelRequest {
   package let prologue: Prologue?
   /// What a convolution's input is made of, where it is read through: the first operand, and those after the node's.
   package let inputParts: [InputPart]?
+  /// The result that holds the maxima of 2×2 pixels of a convolution's; the one before it, if any, holds the pixels.
+  package let pooledResult: Int?
   /// The floats from one row of each operand to the next, nil where rows follow each other.
   package let inputStrides: [Int?]
   /// Likewise of each result.
@@ -125,7 +127,8 @@ package struct KernelRequest {
   package init(
     node: Node, inputs: [Shape], outputs: [Shape], elementType: ElementType = .float32,
     operandType: ElementType = .float32, constants: [Int: Tensor] = [:],
-    prologue: Prologue? = nil, inputParts: [InputPart]? = nil, inputStrides: [Int?]? = nil, outputStrides: [Int?]? = nil,
+    prologue: Prologue? = nil, inputParts: [InputPart]? = nil, pooledResult: Int? = nil,
+    inputStrides: [Int?]? = nil, outputStrides: [Int?]? = nil,
     copiedOperands: [Int]? = nil, parallelism: Parallelism,
     algorithm: ConvolutionAlgorithm? = nil
   ) {
@@ -138,6 +141,7 @@ package struct KernelRequest {
     self.constants = constants
     self.prologue = prologue
     self.inputParts = inputParts
+    self.pooledResult = pooledResult
     self.inputStrides = inputStrides ?? inputs.map { _ in nil }
     self.outputStrides = outputStrides ?? outputs.map { _ in nil }
     self.copiedOperands = copiedOperands ?? Array(inputs.indices)

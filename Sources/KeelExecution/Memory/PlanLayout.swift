@@ -2,18 +2,23 @@ internal import KeelGraph
 internal import KeelKernels
 internal import KeelTensor
 
-/// Lays out a plan's memory: inputs, then weights of a training plan, then the arena, then scratch.
+/// Lays out a plan's memory: inputs, then weights of a training plan, then the arena, in which steps have scratch
+/// memory where values leave them room.
 internal struct PlanLayout {
   let graph: Graph
   let options: PlanOptions
   let shapes: [Shape]
+  /// The values between steps alone.
   let arena: ArenaLayout
-  let scratchOffset: Int
-  private(set) var scratchByteCount = 0
+  /// The bytes of a workspace.
+  private(set) var byteCount: Int
   private(set) var constants: [Tensor] = []
   private let steps: [PlanStep]
   private let storage: StorageAssignment
-  private let offsetOfPiece: [Int: Int]
+  private var offsetOfPiece: [Int: Int]
+  /// The values of the arena, and where that starts.
+  private let pieces: [(piece: Int, buffer: ArenaLayout.Buffer)]
+  private let arenaOffset: Int
   private var constantOfPiece: [Int: Int] = [:]
   private let constantResults: ConstantResults
   /// A plan of the same graph for other shapes, whose packed weights are used again.
@@ -54,46 +59,77 @@ internal struct PlanLayout {
     if options.weights == .variable {
       for weight in graph.weights { place(weight.value) }
     }
-    var pieces: [Int] = []
+    var pieces: [(piece: Int, buffer: ArenaLayout.Buffer)] = []
     for step in steps {
       for output in step.outputs {
         let piece = storage.piece[output.index]
-        if piece == output.index, !storage.isExternal[piece] { pieces.append(piece) }
+        guard piece == output.index, !storage.isExternal[piece] else { continue }
+        let buffer = ArenaLayout.Buffer(
+          byteCount: shapes[piece].elementCount * graph.types[piece].elementType.byteCount,
+          firstStep: storage.firstStep[piece], lastStep: storage.lastStep[piece])
+        pieces.append((piece, buffer))
       }
     }
-    arena = ArenaLayout(
-      pieces.map {
-        ArenaLayout.Buffer(
-          byteCount: shapes[$0].elementCount * graph.types[$0].elementType.byteCount,
-          firstStep: storage.firstStep[$0], lastStep: storage.lastStep[$0])
-      })
-    for (piece, offset) in zip(pieces, arena.offsets) { offsets[piece] = end + offset }
+    self.pieces = pieces
+    arena = ArenaLayout(pieces.map(\.buffer))
     offsetOfPiece = offsets
-    scratchOffset = end + arena.byteCount
-    try options.check(workspace: scratchOffset, weights: 0)
+    arenaOffset = end
+    byteCount = end + arena.byteCount
+    try options.check(workspace: byteCount, weights: 0)
+  }
+
+  /// Finds places for the values and for the scratch memory of steps, by the steps' numbers.
+  /// - Returns: where each step's scratch memory starts.
+  private mutating func placeAll(scratch: [Int: Int]) -> [Int: Int] {
+    let numbers = scratch.keys.sorted()
+    let together = ArenaLayout(
+      pieces.map(\.buffer)
+        + numbers.map {
+          ArenaLayout.Buffer(byteCount: scratch[$0]!, firstStep: $0, lastStep: $0)
+        })
+    // The largest first is not always the least: then scratch memory comes after the values.
+    let after = arena.byteCount + ArenaLayout.aligned(scratch.values.max() ?? 0)
+    let isTogether = together.byteCount <= after
+    let offsets =
+      isTogether ? together.offsets : arena.offsets + numbers.map { _ in arena.byteCount }
+    for (index, piece) in pieces.enumerated() {
+      offsetOfPiece[piece.piece] = arenaOffset + offsets[index]
+    }
+    byteCount = arenaOffset + min(together.byteCount, after)
+    var result: [Int: Int] = [:]
+    for (number, offset) in zip(numbers, offsets.dropFirst(pieces.count)) {
+      result[number] = arenaOffset + offset
+    }
+    return result
   }
 
   /// Prepares the kernels of all steps but concatenations whose operands are all in their places, then packs
   /// their weights. Constants are the graph's tensors, shared and not copied; what kernels pack is theirs, or
   /// that of a plan for other shapes.
   mutating func makeSteps() throws(KeelError) -> [Plan.Step] {
-    var made: [Plan.Step] = []
+    var kernels: [(index: Int, kernel: any PreparedKernel)] = []
     var selection = AlgorithmSelection(options)
     for (index, step) in steps.enumerated() where !storage.slices.isDone(index) {
       let kernel = try request(index, algorithm: try algorithm(of: step, &selection)).prepare()
-      scratchByteCount = max(scratchByteCount, kernel.scratchCount * MemoryLayout<Float>.size)
-      made.append(
-        Plan.Step(
-          position: step.position, node: step.node, kernel: kernel,
-          inputs: step.inputs.enumerated().map { operand, value in
-            kernel.packedCount > 0 && operand == 1 ? .packed : place(value)
-          },
-          outputs: step.outputs.map { place($0) }))
+      kernels.append((index, kernel))
     }
     try selection.finish()
+    var scratch: [Int: Int] = [:]
+    for (index, kernel) in kernels where kernel.scratchCount > 0 {
+      scratch[index] = kernel.scratchCount * MemoryLayout<Float>.size
+    }
+    let places = placeAll(scratch: scratch)
+    var made = kernels.map { index, kernel in
+      Plan.Step(
+        position: steps[index].position, node: steps[index].node, kernel: kernel,
+        inputs: steps[index].inputs.enumerated().map { operand, value in
+          kernel.packedCount > 0 && operand == 1 ? .packed : place(value)
+        },
+        outputs: steps[index].outputs.map { place($0) }, scratchOffset: places[index] ?? 0)
+    }
     let floats = made.reduce(0) { $0 + (shared($1) == nil ? $1.kernel.packedCount : 0) }
     try options.check(
-      workspace: scratchOffset + scratchByteCount, weights: floats * MemoryLayout<Float>.size)
+      workspace: byteCount, weights: floats * MemoryLayout<Float>.size)
     for i in made.indices where made[i].kernel.packedCount > 0 {
       if let packed = shared(made[i]) {
         made[i].kernel.packed = packed
@@ -113,7 +149,7 @@ internal struct PlanLayout {
       operandType: step.inputs.first.map { graph.type(of: $0).elementType } ?? .float32,
       constants: constants(of: step.node),
       prologue: step.prologue.map { Prologue($0, constants: constants(of: $0)) },
-      inputParts: parts(of: step),
+      inputParts: parts(of: step), pooledResult: step.pooledResult,
       inputStrides: step.inputs.map(storage.slices.stride),
       outputStrides: step.outputs.map(storage.slices.stride),
       copiedOperands: storage.slices.copied[index], parallelism: options.parallelism,
@@ -149,17 +185,15 @@ internal struct PlanLayout {
     guard case .convolution(let geometry, _) = step.node.primitive, step.prologue == nil,
       let weight = constantResults.tensors[step.node.inputs[1].index]
     else { return nil }
-    func takes(_ algorithm: ConvolutionAlgorithm) -> Bool {
-      step.parts.isEmpty
-        ? algorithm.serves(geometry)
-        : algorithm.readsThrough(geometry, parts: step.parts.count)
-    }
-    if let algorithm = sharing?.algorithm(at: step.position, geometry), takes(algorithm) {
+    let demands = ConvolutionDemands(parts: step.parts.count, pools: step.pooling != nil)
+    if let algorithm = sharing?.algorithm(at: step.position, geometry),
+      algorithm.serves(geometry, demands)
+    {
       return algorithm
     }
     return try selection.algorithm(
       for: geometry, batch: shapes[step.inputs[0].index][0], weight: weight,
-      parts: step.parts.count)
+      demands)
   }
 
   /// The packed weight of the same step of the plan whose weights are shared.

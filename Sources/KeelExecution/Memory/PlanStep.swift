@@ -11,6 +11,11 @@ internal struct PlanStep: Sendable {
   /// What the first operand is made of, where the kernel reads that through; empty where it reads the operand.
   var parts: [Part] = []
 
+  /// A pooling that the kernel does along the way.
+  var pooling: Node? = nil
+  /// Whether somebody else reads what is pooled.
+  var keepsResult = true
+
   /// Some channels of a convolution's input.
   struct Part: Sendable {
     /// What is read.
@@ -25,6 +30,11 @@ internal struct PlanStep: Sendable {
     guard let first = parts.first else { return node.inputs }
     return [first.value] + node.inputs.dropFirst() + parts.dropFirst().map(\.value)
   }
-  /// The values that it writes.
-  var outputs: [ValueID] { node.outputs }
+  /// The values that it writes: the node's, unless it is pooled for nobody to see, then the pooled one.
+  var outputs: [ValueID] {
+    guard let pooling else { return node.outputs }
+    return (keepsResult ? node.outputs : []) + pooling.outputs
+  }
+  /// Which of them is the pooled one.
+  var pooledResult: Int? { pooling == nil ? nil : outputs.count - 1 }
 }

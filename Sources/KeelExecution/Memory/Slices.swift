@@ -152,7 +152,7 @@ extension PlanStep {
   /// Whether the step's kernel writes a result whose rows are slices of larger ones. The moments of a
   /// convolution's result may be made by a pass over dense rows.
   fileprivate func writesApart(_ result: Int) -> Bool {
-    guard result == 0 else { return false }
+    guard result == 0 || pooling != nil else { return false }
     return switch node.primitive {
     case .convolution, .transposedConvolution, .linear, .pooling, .maxPoolingWithIndices,
       .concatenation:

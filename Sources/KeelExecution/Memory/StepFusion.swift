@@ -8,12 +8,15 @@ internal import KeelTensor
 /// A normalization by constant statistics, with a ReLU or without, whose result one pointwise convolution
 /// alone reads, is done by that convolution on the rows of each task, while they are in a cache. Pixels that are moved
 /// (padded by reflection, resized to the nearest, sliced) and concatenated for one convolution alone are read where
-/// they were.
+/// they were. The maxima of 2×2 pixels of a result that Winograd's filtering makes are taken while these are in
+/// registers.
 internal struct StepFusion {
   private let graph: Graph
   private let constants: ConstantResults
   private let shapes: [Shape]
   private let consumerCounts: [Int]
+  /// The positions of the poolings that read each value.
+  private let poolings: [ValueID: [Int]]
   /// The position of the node that makes each value.
   private let producers: [ValueID: Int]
 
@@ -23,10 +26,13 @@ internal struct StepFusion {
     self.shapes = shapes
     consumerCounts = graph.consumerCounts()
     var producers: [ValueID: Int] = [:]
+    var poolings: [ValueID: [Int]] = [:]
     for (position, node) in graph.nodes.enumerated() {
       for value in node.outputs { producers[value] = position }
+      if case .pooling = node.primitive { poolings[node.inputs[0], default: []].append(position) }
     }
     self.producers = producers
+    self.poolings = poolings
   }
 
   /// - Parameter algorithm: that of the convolution with a constant weight at a position.
@@ -46,9 +52,15 @@ internal struct StepFusion {
           step.prologue = graph.nodes[prologue]
         } else if constants.tensors[node.inputs[1].index] != nil {
           let batch = shapes[node.outputs[0].index][0]
-          let source = fusion.source(of: node, geometry, algorithm(position, geometry, batch))
+          let algorithm = algorithm(position, geometry, batch)
+          let source = fusion.source(of: node, geometry, algorithm)
           absorbed.formUnion(source.nodes)
           step.parts = source.parts
+          if let pooling = fusion.pooling(of: node, geometry, algorithm) {
+            absorbed.insert(pooling)
+            step.pooling = graph.nodes[pooling]
+            step.keepsResult = fusion.consumerCounts[node.outputs[0].index] > 1
+          }
         }
       }
       steps[position] = step
@@ -81,6 +93,22 @@ internal struct StepFusion {
       && normalization.recovery.extent == .channels && !normalization.epilogue.hasResidual
       && constants.tensors[node.inputs[0].index] == nil
       && node.inputs.dropFirst().allSatisfy { constants.tensors[$0.index] != nil }
+  }
+
+  // MARK: Pooling
+
+  /// The pooling that a convolution does along the way.
+  private func pooling(
+    of node: Node, _ geometry: ConvolutionGeometry, _ algorithm: ConvolutionAlgorithm
+  ) -> Int? {
+    guard case .convolution(_, let epilogue) = node.primitive,
+      algorithm.serves(geometry, ConvolutionDemands(pools: true)),
+      EpilogueOperands(activation: epilogue.activation).lateActivation == nil,
+      let positions = poolings[node.outputs[0]], positions.count == 1,
+      case .pooling(let pooling) = graph.nodes[positions[0]].primitive,
+      pooling.isMaximumOfSquares
+    else { return nil }
+    return positions[0]
   }
 
   // MARK: Moved and concatenated pixels
@@ -117,6 +145,18 @@ internal struct StepFusion {
       nodes.append(position)
     }
     return (PlanStep.Part(value: value, movements: movements), nodes)
+  }
+}
+
+extension PoolingGeometry {
+  /// Whether it takes the maxima of 2×2 pixels each, and leaves an odd last row or column out.
+  fileprivate var isMaximumOfSquares: Bool {
+    kind == .maximum && axes.count == 2
+      && axes.allSatisfy { axis in
+        guard let window = axis.window else { return false }
+        return axis.roundedUp == 0 && window.window == 2 && window.stride == 2
+          && window.dilation == 1 && window.paddingBefore == 0 && window.paddingAfter == 0
+      }
   }
 }
 

@@ -50,6 +50,13 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
     }
   }
 
+  /// Whether the algorithm can do what a convolution's neighbours leave to it.
+  package func serves(_ geometry: ConvolutionGeometry, _ demands: ConvolutionDemands) -> Bool {
+    serves(geometry)
+      && (demands.parts == 0 || readsThrough(geometry, parts: demands.parts))
+      && (!demands.pools || winogradSize != nil)
+  }
+
   /// Whether the products themselves are summed, in Float. Winograd's filtering sums others, and cancels.
   public var isExact: Bool { winogradSize == nil }
 
@@ -96,5 +103,18 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
       ConvolutionCost(algorithm, geometry, batch: batch).seconds * clearGain(algorithm)
     }
     return candidates.filter { $0.serves(geometry) }.min { cost($0) < cost($1) } ?? .indirect
+  }
+}
+
+/// What a plan wants of a convolution beside the convolution.
+package struct ConvolutionDemands: Hashable, Sendable {
+  /// The parts in which it reads its input through; 0 where it reads the input as it is.
+  package let parts: Int
+  /// Whether it takes the maxima of 2×2 pixels of its result along.
+  package let pools: Bool
+
+  package init(parts: Int = 0, pools: Bool = false) {
+    self.parts = parts
+    self.pools = pools
   }
 }

@@ -41,7 +41,7 @@ package struct ConvolutionCost: Sendable {
     let blocks = RowTiles(
       rows: tiles,
       target: WinogradProduct.tilesPerBlock(
-        size: size, inputs: geometry.inputChannels, keepsTaps: keepsTaps)
+        tiles, size: size, inputs: geometry.inputChannels, keepsTaps: keepsTaps)
     ).count
     // Rows are multiplied six at a time.
     let rows = Double((tiles + 5) / 6 * 6)

@@ -203,7 +203,8 @@ extension ConvolutionKernel: PackedConvolution {
     scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
     method.run(
-      source: InputParts(x), weight: .forward(weight, geometry), packed: packed, into: y, epilogue: epilogue,
+      source: InputParts(x), weight: .forward(weight, geometry), packed: packed, into: y,
+      epilogue: epilogue,
       scratch: scratch, parallelism: parallelism)
   }
 

@@ -1,6 +1,21 @@
 internal import CKeelLoops
 package import KeelTensor
 
+/// Where the maxima of 2×2 pixels go.
+package struct PooledResult {
+  let start: UnsafeMutablePointer<Float>
+  /// The floats from one of them to the next.
+  let stride: Int
+  /// Whether the pixels themselves are wanted too.
+  let keepsResult: Bool
+
+  package init(_ start: UnsafeMutablePointer<Float>, stride: Int, keepsResult: Bool) {
+    self.start = start
+    self.stride = stride
+    self.keepsResult = keepsResult
+  }
+}
+
 /// The operands of an epilogue, and the pass that applies it to a tile.
 package struct EpilogueOperands {
   package var bias: UnsafePointer<Float>?
@@ -10,16 +25,20 @@ package struct EpilogueOperands {
   package var activation: Activation?
   /// The moments of the result's channels, where they are wanted of whole tiles.
   package var moments: TileMoments?
+  /// Where the maxima of the result's 2×2 pixels go; only of algorithms that pool.
+  package var pooled: PooledResult?
 
   package init(
     bias: UnsafePointer<Float>? = nil, residual: UnsafePointer<Float>? = nil,
-    residualStride: Int? = nil, activation: Activation? = nil, moments: TileMoments? = nil
+    residualStride: Int? = nil, activation: Activation? = nil, moments: TileMoments? = nil,
+    pooled: PooledResult? = nil
   ) {
     self.bias = bias
     self.residual = residual
     self.residualStride = residualStride
     self.activation = activation
     self.moments = moments
+    self.pooled = pooled
   }
 
   package var isEmpty: Bool { bias == nil && residual == nil && activation == nil }
@@ -46,7 +65,7 @@ package struct EpilogueOperands {
   }
 
   /// The activation, where it is none of those.
-  internal var lateActivation: Activation? {
+  package var lateActivation: Activation? {
     switch activation {
     case .relu, .clip: nil
     default: activation

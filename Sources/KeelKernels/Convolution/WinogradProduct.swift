@@ -76,17 +76,19 @@ internal struct WinogradProduct: Sendable {
     }
     panels = RowTiles(
       rows: (geometry.outputChannels + loops.width - 1) / loops.width, target: loops.panel)
+    let tiles = batch * grid.product
     blocks = RowTiles(
-      rows: batch * grid.product,
-      target: Self.tilesPerBlock(size: size, inputs: inputs, keepsTaps: keepsTaps))
+      rows: tiles,
+      target: Self.tilesPerBlock(tiles, size: size, inputs: inputs, keepsTaps: keepsTaps))
     self.keepsTaps = keepsTaps
     depths = RowTiles(rows: inputs, target: keepsTaps ? Self.tapDepth : inputs)
   }
 
   /// As many tiles as the cache holds, but so many of many channels that the weight is not read, or made of taps,
   /// too often.
-  static func tilesPerBlock(size: Int, inputs: Int, keepsTaps: Bool) -> Int {
-    if keepsTaps { return 128 }
+  /// - Parameter tiles: all of the batch.
+  static func tilesPerBlock(_ tiles: Int, size: Int, inputs: Int, keepsTaps: Bool) -> Int {
+    if keepsTaps { return max(64, min(128, tiles / 8)) }
     let fitting = blockFloats / ((size + 2) * (size + 2) * (inputs + loops.panel * loops.width))
     return max(fitting, min(64, inputs / 8), 12)
   }
@@ -300,7 +302,8 @@ extension WinogradProduct {
       if keepsTaps { loops.winogradWeight(made, weightStep, from, floats, floats) }
       loops.winogradProduct(
         result, resultStep, parts + index * components * step, step, sourceRow, tiles.count,
-        depth.count, keepsTaps ? UnsafePointer(made) : from, keepsTaps ? weightStep : floats, padded, components,
+        depth.count, keepsTaps ? UnsafePointer(made) : from, keepsTaps ? weightStep : floats,
+        padded, components,
         index > 0 ? 1 : 0, keepsTaps ? from + Self.taps * floats : nil,
         keepsTaps ? Self.taps * floats : 0)
     }
@@ -308,10 +311,14 @@ extension WinogradProduct {
     let first = columns.lowerBound
     let residualStride = epilogue.residualStride ?? resultStride
     var leaf = KeelWinogradTiles(
-      size: size, height: height, width: width, step: resultStep, row: padded, y: y + first,
+      size: size, height: height, width: width, step: resultStep, row: padded,
+      y: epilogue.pooled?.keepsResult == false ? nil : y + first,
       yRow: width * resultStride, yStep: resultStride, bias: epilogue.bias.map { $0 + first },
       residual: epilogue.residual.map { $0 + first }, residualRow: width * residualStride,
-      residualStep: residualStride, cut: epilogue.cut)
+      residualStep: residualStride, cut: epilogue.cut,
+      pooled: epilogue.pooled.map { $0.start + first },
+      pooledRow: width / 2 * (epilogue.pooled?.stride ?? 0),
+      pooledStep: epilogue.pooled?.stride ?? 0)
     loops.winogradOutput(&leaf, result, tiles.lowerBound, tiles.count, columns.count)
     guard let activation = epilogue.lateActivation else { return }
     forEachLine(of: tiles) { pixel, count in
