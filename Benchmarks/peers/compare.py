@@ -48,6 +48,8 @@ BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent
 MEMORY_LINES = "ResNet-50 b1 |U-Net b1 "
 # Seconds of work that a sample lasts at least.
 SAMPLE = 0.02
+# Seconds of a run from which on none is made before it that is not timed.
+LONG = 0.2
 
 
 @dataclass(frozen=True)
@@ -102,19 +104,22 @@ class Mismatch(Exception):
 @dataclass
 class Contender:
     name: str
-    run: Callable[[int], float]
+    run: Callable[[int, bool], float]
     repetitions: int = 1
+    # A run that takes as long as the others' samples together needs none before it that fills the caches.
+    warms: bool = True
 
     def calibrate(self) -> None:
         """Chooses repetitions so that a sample lasts long enough for the clock."""
         # The first run allocates and faults pages in: it would make the work look longer than it is.
-        self.run(1)
-        seconds = self.run(self.repetitions)
+        self.run(1, False)
+        seconds = self.run(self.repetitions, False)
         while seconds * self.repetitions < SAMPLE:
             wanted = 1.2 * SAMPLE / max(seconds, 1e-9)
             # Never grow by more than 16 from one short sample.
             self.repetitions = math.ceil(min(max(wanted, self.repetitions + 1), 16 * self.repetitions))
-            seconds = self.run(self.repetitions)
+            seconds = self.run(self.repetitions, True)
+        self.warms = seconds < LONG
 
 
 def compare(
@@ -153,7 +158,7 @@ def compare(
     samples: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for _ in range(rounds):
         for contender in contenders:
-            samples[contender.name].append(contender.run(contender.repetitions))
+            samples[contender.name].append(contender.run(contender.repetitions, contender.warms))
     mine = samples.pop("keel")
     return Result(
         line, which, threads, largest["keel"], mine, samples, suite.group(line), errors

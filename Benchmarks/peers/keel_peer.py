@@ -92,9 +92,9 @@ class KeelPeer:
         """Prepares a network, planned as the mode says, on what was loaded."""
         self._ask("network " + json.dumps(shape.request(threads, mode)))
 
-    def run(self, repetitions: int) -> float:
-        """Seconds of one run, the mean of the repetitions; one more before them is not timed."""
-        return float(self._ask(f"run {repetitions}")) / repetitions
+    def run(self, repetitions: int, warms: bool = True) -> float:
+        """Seconds of one run, the mean of the repetitions; one more before them, if any, is not timed."""
+        return float(self._ask(f"{'run' if warms else 'rerun'} {repetitions}")) / repetitions
 
     def result(self, name: str, extents: tuple[int, ...]) -> Array:
         """A result of the last run; of a convolution's pass there is one, by any name."""

@@ -49,9 +49,10 @@ class NetworkPeer:
         """The result of the last run."""
         raise NotImplementedError
 
-    def run(self, repetitions: int) -> float:
-        """Seconds of one run, the mean of the repetitions; one more before them is not timed."""
-        self._once()
+    def run(self, repetitions: int, warms: bool = True) -> float:
+        """Seconds of one run, the mean of the repetitions; one more before them, if any, is not timed."""
+        if warms:
+            self._once()
         start = time.perf_counter()
         for _ in range(repetitions):
             self._once()
@@ -74,11 +75,11 @@ class Torch(NetworkPeer):
     ) -> None:
         self._body, self._x, self._threads = body, x, threads
 
-    def run(self, repetitions: int) -> float:
+    def run(self, repetitions: int, warms: bool = True) -> float:
         """As all contenders."""
         torch.set_num_threads(self._threads)
         with torch.inference_mode():
-            return super().run(repetitions)
+            return super().run(repetitions, warms)
 
     def results(self) -> dict[str, Array]:
         """As all contenders."""

@@ -67,11 +67,12 @@ class DifferentiablePass:
     def _as_keels(self, tensor: torch.Tensor) -> Array:
         raise NotImplementedError
 
-    def run(self, repetitions: int) -> float:
-        """Seconds of one run, the mean of the repetitions; one more before them is not timed."""
+    def run(self, repetitions: int, warms: bool = True) -> float:
+        """Seconds of one run, the mean of the repetitions; one more before them, if any, is not timed."""
         torch.set_num_threads(self._threads)
         with torch.set_grad_enabled(self._trains):
-            self._once()
+            if warms:
+                self._once()
             start = time.perf_counter()
             for _ in range(repetitions):
                 self._once()
@@ -108,12 +109,13 @@ class TorchPass:
         )
         self._body = _body(shape, which, layout, x, weight, dy)
 
-    def run(self, repetitions: int) -> float:
-        """Seconds of one run, the mean of the repetitions; one more before them is not timed."""
+    def run(self, repetitions: int, warms: bool = True) -> float:
+        """Seconds of one run, the mean of the repetitions; one more before them, if any, is not timed."""
         torch.set_num_threads(self._threads)
         body = self._body
         with torch.inference_mode():
-            body()
+            if warms:
+                body()
             start = time.perf_counter()
             for _ in range(repetitions):
                 body()

@@ -12,6 +12,7 @@ import Keel
 /// | `whiten JSON` | as `prepare`, for a whitening; reads `x`, `style`, `dy` |
 /// | `network JSON` | as `prepare`, for an ONNX file; reads what its input is called |
 /// | `run REPETITIONS` | `ok` and the seconds of all repetitions; one run before them is not timed |
+/// | `rerun REPETITIONS` | the same without the run that is not timed |
 /// | `result NAME` | `ok`; writes that result of the last run into the folder |
 ///
 /// Files are raw Floats in the machine's byte order and Keel's layout (a network's: the ONNX file's). What cannot be served is answered
@@ -57,9 +58,9 @@ struct Service {
         (request: NetworkRequest, load: Load) throws(KeelError) in
         try PreparedNetwork(request, load: load)
       }
-    case "run":
+    case "run", "rerun":
       let repetitions = try Self.count(argument, of: "repetitions")
-      return "\(try run(try pass(), repetitions: repetitions))"
+      return "\(try run(try pass(), repetitions: repetitions, warms: parts.first == "run"))"
     case "result": try write(try pass().result(argument), to: argument)
     default:
       throw KeelError(
@@ -111,8 +112,10 @@ struct Service {
     return prepared
   }
 
-  private func run(_ work: any PreparedWork, repetitions: Int) throws(KeelError) -> Double {
-    try work.run()
+  private func run(
+    _ work: any PreparedWork, repetitions: Int, warms: Bool
+  ) throws(KeelError) -> Double {
+    if warms { try work.run() }
     let start = steadySeconds()
     for _ in 0..<repetitions { try work.run() }
     return steadySeconds() - start
