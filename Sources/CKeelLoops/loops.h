@@ -167,6 +167,7 @@ const KeelLoops KEEL_TABLE = {
     .winogradProduct = winogradProduct,
     .winogradWeight = winogradWeight,
     .winogradOutput = winogradOutput,
+    .winogradMoments = winogradMoments,
     .weighTaps = weighTaps,
     .packPanel = packPanel,
     .copyRows = copyRows,

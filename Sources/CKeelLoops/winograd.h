@@ -169,6 +169,45 @@ static void winogradOutput(const KeelWinogradTiles *q, const float *from, long f
     }
   }
 }
+/* Calls BODY for each pixel of the tiles, with `at` its floats from y and j its column within the tile. */
+#define TILE_PIXELS(q, first, count, BODY)                                                         \
+  {                                                                                                \
+    const long across_ = ((q)->width + (q)->size - 1) / (q)->size;                                 \
+    const long down_ = ((q)->height + (q)->size - 1) / (q)->size;                                  \
+    for (long t_ = (first); t_ < (first) + (count); t_++) {                                        \
+      const long x_ = t_ % across_ * (q)->size, rest_ = t_ / across_;                              \
+      const long i_ = rest_ % down_ * (q)->size, line_ = rest_ / down_ * (q)->height + i_;         \
+      const long rows_ = (q)->height - i_ < (q)->size ? (q)->height - i_ : (q)->size;              \
+      const long columns_ = (q)->width - x_ < (q)->size ? (q)->width - x_ : (q)->size;             \
+      for (long r_ = 0; r_ < rows_; r_++)                                                          \
+        for (long j = 0; j < columns_; j++) {                                                      \
+          const long at = (line_ + r_) * (q)->yRow + (x_ + j) * (q)->yStep;                        \
+          BODY                                                                                     \
+        }                                                                                          \
+    }                                                                                              \
+  }
+
+/* Four sums each, so that none waits for itself. */
+#define TILE_MOMENTS(T)                                                                            \
+  {                                                                                                \
+    T mean = SPLAT(T, 0), s[4], v[4];                                                              \
+    float pixels = 0;                                                                              \
+    TILE_PIXELS(q, first, 1, mean += LOAD(T, q->y + at + c); (void)j; pixels += 1;)                \
+    mean /= SPLAT(T, pixels);                                                                      \
+    EACH(k, 4) s[k] = v[k] = SPLAT(T, 0);                                                          \
+    TILE_PIXELS(q, first, tiles, const T d = LOAD(T, q->y + at + c) - mean; s[j & 3] += d;         \
+                v[j & 3] += d * d;)                                                                \
+    STORE(T, pivot + c, mean);                                                                     \
+    STORE(T, sum + c, (s[0] + s[1]) + (s[2] + s[3]));                                              \
+    STORE(T, square + c, (v[0] + v[1]) + (v[2] + v[3]));                                           \
+  }
+static void winogradMoments(const KeelWinogradTiles *q, long first, long tiles, long channels,
+                            float *pivot, float *sum, float *square) {
+  long c = 0;
+  CHANNELS(TILE_MOMENTS)
+}
+#undef TILE_PIXELS
+#undef TILE_MOMENTS
 #undef INPUT_TILE
 #undef INPUT_TILE2
 #undef INPUT_TILE4

@@ -29,7 +29,7 @@ struct LayerTiming: Encodable {
     layers = (0..<plan.stepCount).map { step in
       let node = plan.stepNode(step)
       return Layer(
-        operation: node.primitive.name, layer: node.label, algorithm: plan.stepAlgorithm(step),
+        operation: plan.stepOperation(step), layer: node.label, algorithm: plan.stepAlgorithm(step),
         medianMs: median(times[step]) * 1000)
     }
   }

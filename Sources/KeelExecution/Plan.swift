@@ -48,6 +48,8 @@ public struct Plan: Sendable {
     /// The node's place among the graph's.
     let position: Int
     let node: Node
+    /// The operations that the kernel does.
+    let operation: String
     var kernel: any PreparedKernel
     let inputs: [Place]
     let outputs: [Place]
@@ -182,6 +184,9 @@ public struct Plan: Sendable {
 
   /// The node whose kernel a step runs.
   package func stepNode(_ index: Int) -> Node { steps[index].node }
+
+  /// The operations that a step does, those that its kernel takes along among them.
+  package func stepOperation(_ index: Int) -> String { steps[index].operation }
 
   /// How a step computes, where there are several ways.
   package func stepAlgorithm(_ index: Int) -> String? { steps[index].kernel.algorithm }

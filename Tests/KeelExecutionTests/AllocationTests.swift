@@ -59,6 +59,18 @@ struct AllocationTests {
     Case(name: "slices and prologues", weights: .constant, batch: 2) {
       try ConcatenationSliceTests.cases[0].graph()
     },
+    Case(name: "parts that are moved", weights: .constant, batch: 2) {
+      try ReadThroughTests.joined(isSeen: false)
+    },
+    Case(name: "maxima along the way", weights: .constant, batch: 2) {
+      try PooledConvolutionTests.graph(PooledConvolutionTests.cases[4], pools: true)
+    },
+    Case(name: "moments of tiles of 4×4", weights: .constant, batch: 2) {
+      try GatheredMomentsTests.graph(GatheredMomentsTests.cases[1], norms: true)
+    },
+    Case(name: "moments of windows", weights: .constant, batch: 2) {
+      try GatheredMomentsTests.graph(GatheredMomentsTests.cases[7], norms: true)
+    },
     Case(name: "slices, and operands that are copied", weights: .constant, batch: 2) {
       try ConcatenationSliceTests.cases[5].graph()
     },

@@ -40,7 +40,7 @@ import Testing
   ]
 
   /// A convolution by Winograd's filtering, pooled or not.
-  private static func graph(_ test: Case, pools: Bool) throws -> Graph {
+  static func graph(_ test: Case, pools: Bool) throws -> Graph {
     var writer = NetworkWriter(seed: 61)
     let x = writer.builder.input(
       "x", ValueType([.batch, .fixed(test.height), .fixed(test.width), 48]))

@@ -143,7 +143,7 @@ import Testing
   // MARK: Winograd's filtering
 
   /// A skip and what comes from below, upsampled: read in two parts, one of them moved.
-  private static func joined(isSeen: Bool) throws -> Graph {
+  static func joined(isSeen: Bool) throws -> Graph {
     try graph(8, height: 40, width: 44) { writer, x in
       let skip = try writer.convolved(x, 32, padding: 1, label: "skip")
       let small = try writer.convolved(x, 48, stride: 2, padding: 1, label: "small")

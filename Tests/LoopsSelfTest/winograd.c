@@ -125,6 +125,40 @@ static void testPooled(long size, long channels, long height, long width, int sp
   release();
 }
 
+/* Moments of some tiles of two images, the last of a line and of an image smaller. */
+static void testMoments(long size, long channels, long first, long tiles) {
+  const long height = 2 * size - 1, width = 2 * size + 1, yStep = channels + 1, count = 2 * height * width;
+  float *y = numbers(count * yStep), *pivot = blank(channels), *sum = blank(channels), *square = blank(channels);
+  for (long i = 0; i < count * yStep; i++) y[i] += 3;
+  double *mean = doubles(channels), *sums = doubles(channels), *squares = doubles(channels);
+  for (long c = 0; c < channels; c++) {
+    for (int pass = 0; pass < 2; pass++) {
+      long pixels = 0;
+      for (long p = 0; p < count; p++) {
+        const long line = p / width, at = line % height;
+        const long tile = (line / height * 2 + at / size) * 3 + p % width / size;
+        if (tile < first || tile >= first + (pass ? tiles : 1)) continue;
+        const double v = y[p * yStep + c];
+        if (pass == 0) mean[c] += v;
+        else {
+          sums[c] += v - (double)pivot[c];
+          squares[c] += (v - (double)pivot[c]) * (v - (double)pivot[c]);
+        }
+        pixels++;
+      }
+      if (pass) continue;
+      mean[c] /= (double)pixels;
+      KeelWinogradTiles q = {.size = size, .height = height, .width = width, .y = y, .yRow = width * yStep,
+                             .yStep = yStep};
+      if (c == 0) ENTRY(winogradMoments)(&q, first, tiles, channels, pivot, sum, square);
+    }
+  }
+  expect("winogradMoments, pivot", channels, pivot, mean, channels, 1e-6);
+  expect("winogradMoments, sum", channels, sum, sums, channels, 4e-6);
+  expect("winogradMoments, square", channels, square, squares, channels, 4e-6);
+  release();
+}
+
 static void testProduct(long rows, long depth, long vectors, int add) {
   enum { COMPONENTS = 3 };
   const long columns = vectors * ENTRY(width), xRow = depth + 1, xStep = rows * xRow + 2;
@@ -226,5 +260,7 @@ void testWinograd(void) {
     for (long size = 2; size <= 4; size += 2)
       for (int odd = 0; odd < 2; odd++)
         testPooled(size, lengths[l], 2 * size - odd, 3 * size - 1 + odd, odd);
+    for (long size = 2; size <= 4; size += 2)
+      for (long first = 0; first < 12; first += 5) testMoments(size, lengths[l], first, 12 - first > 8 ? 8 : 12 - first);
   }
 }

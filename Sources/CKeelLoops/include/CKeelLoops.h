@@ -163,6 +163,10 @@ typedef struct KeelLoops {
      over the images, and the channels that the tiles' pointers point at; s is at `from` for the first. */
   void (*winogradOutput)(const KeelWinogradTiles *tiles, const float *from, long first, long count,
                          long channels);
+  /* Of the pixels of `tiles` tiles from `first` on, as they are stored: pivot[c], the mean of the first tile's, and
+     the sums of distances from it and of their squares. */
+  void (*winogradMoments)(const KeelWinogradTiles *tiles, long first, long count, long channels,
+                          float *pivot, float *sum, float *square);
   /* to[c] = Σ_t factors[t]·from[t·step + c], summed in double */
   void (*weighTaps)(float *to, const float *from, long step, const double *factors, long taps,
                     long count);

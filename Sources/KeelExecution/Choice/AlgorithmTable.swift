@@ -85,5 +85,6 @@ internal struct AlgorithmKey: Hashable {
       "\(axes.joined(separator: " ")) \(geometry.inputChannels)-\(geometry.outputChannels)/\(geometry.groups) batch \(batch) threads \(threads)"
       + (exact ? " exact" : "")
       + (demands.parts > 0 ? " through \(demands.parts)" : "") + (demands.pools ? " pooled" : "")
+      + (demands.gathersMoments ? " moments" : "")
   }
 }

@@ -113,6 +113,8 @@ package struct KernelRequest {
   package let inputParts: [InputPart]?
   /// The result that holds the maxima of 2×2 pixels of a convolution's; the one before it, if any, holds the pixels.
   package let pooledResult: Int?
+  /// The cells whose moments a convolution gathers into its last result.
+  package let gatheredPartition: Partition?
   /// The floats from one row of each operand to the next, nil where rows follow each other.
   package let inputStrides: [Int?]
   /// Likewise of each result.
@@ -128,7 +130,7 @@ package struct KernelRequest {
     node: Node, inputs: [Shape], outputs: [Shape], elementType: ElementType = .float32,
     operandType: ElementType = .float32, constants: [Int: Tensor] = [:],
     prologue: Prologue? = nil, inputParts: [InputPart]? = nil, pooledResult: Int? = nil,
-    inputStrides: [Int?]? = nil, outputStrides: [Int?]? = nil,
+    gatheredPartition: Partition? = nil, inputStrides: [Int?]? = nil, outputStrides: [Int?]? = nil,
     copiedOperands: [Int]? = nil, parallelism: Parallelism,
     algorithm: ConvolutionAlgorithm? = nil
   ) {
@@ -142,6 +144,7 @@ package struct KernelRequest {
     self.prologue = prologue
     self.inputParts = inputParts
     self.pooledResult = pooledResult
+    self.gatheredPartition = gatheredPartition
     self.inputStrides = inputStrides ?? inputs.map { _ in nil }
     self.outputStrides = outputStrides ?? outputs.map { _ in nil }
     self.copiedOperands = copiedOperands ?? Array(inputs.indices)
@@ -154,12 +157,15 @@ package struct KernelRequest {
   package func prepare() throws(KeelError) -> any PreparedKernel {
     switch node.primitive {
     case .convolution(let geometry, let epilogue):
-      return ConvolutionStep(self, try convolution(geometry, algorithm), epilogue)
+      let kernel = try convolution(geometry, algorithm)
+      return ConvolutionStep(
+        self, kernel, epilogue,
+        moments: gatheredPartition.map { ConvolutionMoments(kernel, $0, parallelism: parallelism) })
     case .convolutionWithMoments(let geometry, let epilogue):
       let kernel = try convolution(geometry)
       return ConvolutionStep(
         self, kernel, epilogue,
-        moments: ConvolutionMoments(kernel, parallelism: parallelism))
+        moments: ConvolutionMoments(kernel, .batch, parallelism: parallelism))
     case .transposedConvolution(let geometry, let epilogue):
       return ConvolutionStep(self, try transposedConvolution(geometry), epilogue)
     case .convolutionWeightGradient(let geometry):
@@ -281,7 +287,8 @@ package struct KernelRequest {
       geometry, batch: inputs[0][0], algorithm: algorithm,
       input: inputParts
         ?? [InputPart(channels: geometry.inputChannels, stride: inputStrides[0])],
-      outputStride: outputStrides[0], inputMap: prologue?.map(of: inputs[0]))
+      outputStride: outputStrides[0], inputMap: prologue?.map(of: inputs[0]),
+      gathersMoments: gatheredPartition != nil)
   }
 
   private func transposedConvolution(

@@ -39,8 +39,9 @@ internal struct PlanLayout {
       options.weights == .variable
       ? ConstantResults() : try ConstantResults(graph, shapes: shapes, options: options)
     self.constantResults = constantResults
-    let steps = StepFusion.steps(graph, constants: constantResults, shapes: shapes) {
-      position, geometry, batch in
+    let steps = StepFusion.steps(
+      graph, constants: constantResults, shapes: shapes, exact: options.exact
+    ) { position, geometry, batch in
       sharing?.algorithm(at: position, geometry)
         ?? .choice(for: geometry, batch: batch, exact: options.exact)
     }
@@ -121,7 +122,8 @@ internal struct PlanLayout {
     let places = placeAll(scratch: scratch)
     var made = kernels.map { index, kernel in
       Plan.Step(
-        position: steps[index].position, node: steps[index].node, kernel: kernel,
+        position: steps[index].position, node: steps[index].node,
+        operation: steps[index].operation, kernel: kernel,
         inputs: steps[index].inputs.enumerated().map { operand, value in
           kernel.packedCount > 0 && operand == 1 ? .packed : place(value)
         },
@@ -150,6 +152,7 @@ internal struct PlanLayout {
       constants: constants(of: step.node),
       prologue: step.prologue.map { Prologue($0, constants: constants(of: $0)) },
       inputParts: parts(of: step), pooledResult: step.pooledResult,
+      gatheredPartition: step.moments?.partition,
       inputStrides: step.inputs.map(storage.slices.stride),
       outputStrides: step.outputs.map(storage.slices.stride),
       copiedOperands: storage.slices.copied[index], parallelism: options.parallelism,
@@ -185,7 +188,8 @@ internal struct PlanLayout {
     guard case .convolution(let geometry, _) = step.node.primitive, step.prologue == nil,
       let weight = constantResults.tensors[step.node.inputs[1].index]
     else { return nil }
-    let demands = ConvolutionDemands(parts: step.parts.count, pools: step.pooling != nil)
+    let demands = ConvolutionDemands(
+      parts: step.parts.count, pools: step.pooling != nil, gathersMoments: step.moments != nil)
     if let algorithm = sharing?.algorithm(at: step.position, geometry),
       algorithm.serves(geometry, demands)
     {

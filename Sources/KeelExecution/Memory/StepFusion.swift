@@ -8,15 +8,15 @@ internal import KeelTensor
 /// A normalization by constant statistics, with a ReLU or without, whose result one pointwise convolution
 /// alone reads, is done by that convolution on the rows of each task, while they are in a cache. Pixels that are moved
 /// (padded by reflection, resized to the nearest, sliced) and concatenated for one convolution alone are read where
-/// they were. The maxima of 2×2 pixels of a result that Winograd's filtering makes are taken while these are in
+/// they were. The moments of a result that one normalization alone reads are gathered from its tiles. The maxima of 2×2 pixels of a result that Winograd's filtering makes are taken while these are in
 /// registers.
 internal struct StepFusion {
   private let graph: Graph
   private let constants: ConstantResults
   private let shapes: [Shape]
   private let consumerCounts: [Int]
-  /// The positions of the poolings that read each value.
-  private let poolings: [ValueID: [Int]]
+  /// The positions of the nodes that take each value as their first operand.
+  private let readers: [ValueID: [Int]]
   /// The position of the node that makes each value.
   private let producers: [ValueID: Int]
 
@@ -26,23 +26,28 @@ internal struct StepFusion {
     self.shapes = shapes
     consumerCounts = graph.consumerCounts()
     var producers: [ValueID: Int] = [:]
-    var poolings: [ValueID: [Int]] = [:]
+    var readers: [ValueID: [Int]] = [:]
     for (position, node) in graph.nodes.enumerated() {
       for value in node.outputs { producers[value] = position }
-      if case .pooling = node.primitive { poolings[node.inputs[0], default: []].append(position) }
+      if let first = node.inputs.first { readers[first, default: []].append(position) }
     }
     self.producers = producers
-    self.poolings = poolings
+    self.readers = readers
   }
 
-  /// - Parameter algorithm: that of the convolution with a constant weight at a position.
+  /// - Parameters:
+  ///   - exact: whether results are to be those of the operations one by one, bit by bit; moments that are gathered
+  ///     from tiles are rounded in another order.
+  ///   - algorithm: that of the convolution with a constant weight at a position.
   static func steps(
-    _ graph: Graph, constants: ConstantResults, shapes: [Shape],
+    _ graph: Graph, constants: ConstantResults, shapes: [Shape], exact: Bool,
     algorithm: (_ position: Int, _ geometry: ConvolutionGeometry, _ batch: Int) ->
       ConvolutionAlgorithm
   ) -> [PlanStep] {
     let fusion = StepFusion(graph, constants: constants, shapes: shapes)
     var absorbed: Set<Int> = []
+    // Normalizations whose moments somebody else makes.
+    var changed: [Int: Node] = [:]
     var steps: [Int: PlanStep] = [:]
     for (position, node) in graph.nodes.enumerated() where !constants.nodes.contains(position) {
       var step = PlanStep(position: position, node: node)
@@ -60,12 +65,18 @@ internal struct StepFusion {
             absorbed.insert(pooling)
             step.pooling = graph.nodes[pooling]
             step.keepsResult = fusion.consumerCounts[node.outputs[0].index] > 1
+          } else if !exact, let norm = fusion.normalization(of: node, geometry, algorithm) {
+            step.moments = norm.moments
+            changed[norm.position] = norm.given
           }
         }
       }
       steps[position] = step
     }
-    return graph.nodes.indices.compactMap { absorbed.contains($0) ? nil : steps[$0] }
+    return graph.nodes.indices.compactMap { position in
+      if absorbed.contains(position) { return nil }
+      return changed[position].map { PlanStep(position: position, node: $0) } ?? steps[position]
+    }
   }
 
   /// The node that makes a value for one other alone, at each run.
@@ -104,11 +115,45 @@ internal struct StepFusion {
     guard case .convolution(_, let epilogue) = node.primitive,
       algorithm.serves(geometry, ConvolutionDemands(pools: true)),
       EpilogueOperands(activation: epilogue.activation).lateActivation == nil,
-      let positions = poolings[node.outputs[0]], positions.count == 1,
-      case .pooling(let pooling) = graph.nodes[positions[0]].primitive,
-      pooling.isMaximumOfSquares
+      let readers = readers[node.outputs[0]]
     else { return nil }
-    return positions[0]
+    let poolings = readers.filter {
+      if case .pooling(let pooling) = graph.nodes[$0].primitive {
+        pooling.isMaximumOfSquares
+      } else {
+        false
+      }
+    }
+    return poolings.count == 1 ? poolings[0] : nil
+  }
+
+  // MARK: Moments
+
+  /// The normalization that takes its statistics from a convolution's result, which nobody else reads.
+  private func normalization(
+    of node: Node, _ geometry: ConvolutionGeometry, _ algorithm: ConvolutionAlgorithm
+  ) -> (position: Int, given: Node, moments: PlanStep.Moments)? {
+    let shape = shapes[node.outputs[0].index]
+    guard algorithm.serves(geometry, ConvolutionDemands(gathersMoments: true)),
+      consumerCounts[node.outputs[0].index] == 1, let position = readers[node.outputs[0]]?.first,
+      case .normalization(let normalization) = graph.nodes[position].primitive,
+      normalization.statistics == .current,
+      normalization.partition.rows == .sample || normalization.partition == .batch,
+      // Of one value the kernel that makes the statistics says what is wrong.
+      geometry.outputPositions > 1, shape.elementCount > 0,
+      let given = try? normalization.replacing(
+        statistics: .moments, place: graph.nodes[position].label)
+    else { return nil }
+    let reader = graph.nodes[position]
+    var inputs = reader.inputs
+    inputs.insert(reader.outputs[1], at: NormalizationOperands(given).moments!)
+    return (
+      position,
+      Node(
+        primitive: .normalization(given), inputs: inputs, outputs: [reader.outputs[0]],
+        label: reader.label),
+      PlanStep.Moments(value: reader.outputs[1], partition: normalization.partition)
+    )
   }
 
   // MARK: Moved and concatenated pixels

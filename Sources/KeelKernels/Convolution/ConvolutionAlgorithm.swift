@@ -55,6 +55,7 @@ public enum ConvolutionAlgorithm: String, CaseIterable, Hashable, Sendable {
     serves(geometry)
       && (demands.parts == 0 || readsThrough(geometry, parts: demands.parts))
       && (!demands.pools || winogradSize != nil)
+      && (!demands.gathersMoments || self == .indirect || winogradSize != nil)
   }
 
   /// Whether the products themselves are summed, in Float. Winograd's filtering sums others, and cancels.
@@ -112,9 +113,12 @@ package struct ConvolutionDemands: Hashable, Sendable {
   package let parts: Int
   /// Whether it takes the maxima of 2×2 pixels of its result along.
   package let pools: Bool
+  /// Whether it gathers the moments of its result.
+  package let gathersMoments: Bool
 
-  package init(parts: Int = 0, pools: Bool = false) {
+  package init(parts: Int = 0, pools: Bool = false, gathersMoments: Bool = false) {
     self.parts = parts
     self.pools = pools
+    self.gathersMoments = gathersMoments
   }
 }

@@ -39,10 +39,12 @@ public struct ConvolutionKernel: Sendable {
   ///   - input: the parts of x; nil for one that is dense.
   ///   - outputStride: floats from one pixel of y to the next; nil where they follow each other.
   ///   - inputMap: what x is mapped by before it is convolved.
+  ///   - gathersMoments: whether runs may be asked for the moments of the result.
   /// - Precondition: `mapsInput` says that there may be such a map, `readsThrough` that x may be of parts or moved.
   package init(
     _ geometry: ConvolutionGeometry, batch: Int, algorithm: ConvolutionAlgorithm? = nil,
-    input: [InputPart]?, outputStride: Int?, inputMap: InputMap? = nil
+    input: [InputPart]?, outputStride: Int?, inputMap: InputMap? = nil,
+    gathersMoments: Bool = false
   ) throws(KeelError) {
     let parts = input ?? [InputPart(channels: geometry.inputChannels)]
     let (sourceStride, map) = (parts[0].stride, parts[0].map)
@@ -90,7 +92,8 @@ public struct ConvolutionKernel: Sendable {
       method = .winograd(
         WinogradProduct(
           geometry, batch: batch, size: algorithm.winogradSize ?? 2,
-          keepsTaps: algorithm == .compactWinograd4x4, input: parts, resultStride: resultStride))
+          keepsTaps: algorithm == .compactWinograd4x4, input: parts, resultStride: resultStride,
+          gathersMoments: gathersMoments))
     case .pointwise, .im2col:
       method = .windowed(
         WindowedProduct(
@@ -111,9 +114,34 @@ public struct ConvolutionKernel: Sendable {
       && ConvolutionAlgorithm.choice(for: geometry) == .indirect
   }
 
-  /// The pixels of the tiles in which the result is made, where these are whole.
-  var wholeTiles: [Range<Int>]? {
-    if case .indirect(let product) = method { product.wholeTiles } else { nil }
+  /// Whether the moments of the result's cells can be gathered from the tiles in which it is made.
+  package func gathersMoments(_ partition: Partition) -> Bool { momentsLayout(partition) != nil }
+
+  /// How they are gathered.
+  func momentsLayout(_ partition: Partition) -> TileMoments.Layout? {
+    let channels = geometry.outputChannels
+    let isPerImage = partition.rows == .sample
+    guard isPerImage || partition == .batch else { return nil }
+    let cells: Int
+    switch partition.channels {
+    case .each: cells = channels
+    case .all: cells = 1
+    case .groups(let groups): cells = groups
+    }
+    switch method {
+    case .indirect(let product):
+      guard let tiles = product.wholeTiles else { return nil }
+      let pixels = geometry.outputPositions
+      return TileMoments.Layout(
+        channels: channels, cellsPerImage: cells, tiles: tiles,
+        pixelsPerImage: isPerImage ? pixels : batch * pixels)
+    case .winograd(let product):
+      guard let slots = product.momentsSlots else { return nil }
+      return TileMoments.Layout(
+        channels: channels, cellsPerImage: cells,
+        slots: slots.map { .init(image: isPerImage ? $0.image : 0, pixels: $0.pixels) })
+    case .windowed, .depthwise: return nil
+    }
   }
 
   /// The floats of a packed weight.

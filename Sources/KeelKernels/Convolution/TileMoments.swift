@@ -1,46 +1,86 @@
 internal import CKeelLoops
-internal import KeelTensor
+package import KeelTensor
 
-/// The moments of a result's channels, gathered from each tile of it while it is in a cache.
+/// The moments of a result's cells, gathered from each tile of it while it is in a cache: of channels over the batch, or
+/// of channels or groups of them over each image.
 ///
-/// Numerics: at most 256 rows are summed in Float around a pivot, the mean of their first 16; these sums are
-/// merged in Double in the order of the rows (Chan, Golub and LeVeque 1979).
+/// Numerics: at most 256 pixels are summed in Float around a pivot, the mean of their first 16; these sums are
+/// merged in Double in the order of the pixels, then of the channels (Chan, Golub and LeVeque 1979).
 package struct TileMoments {
-  /// How the sums lie in memory: for each 256 rows of a tile the pivots, the sums of distances from them and
+  /// How the sums lie in memory: for each slot, some pixels of one tile, the pivots, the sums of distances from them and
   /// of their squares.
   internal struct Layout: Sendable {
-    let channels: Int
-    /// The rows of each tile.
-    let tiles: [Range<Int>]
-    let slotsPerTile: Int
+    /// What a slot's sums are of.
+    struct Slot: Sendable {
+      let image: Int
+      let pixels: Int
+    }
 
-    init(channels: Int, tiles: [Range<Int>]) {
+    let channels: Int
+    /// The cells that the channels of an image make.
+    let cellsPerImage: Int
+    let slots: [Slot]
+    /// The slots of each image; all of one where the batch is one cell.
+    let slotsOfImages: [Range<Int>]
+    /// The rows and the slot of each part of each tile, where tiles are ranges of pixels.
+    let parts: [[(rows: Range<Int>, slot: Int)]]
+
+    /// - Parameters:
+    ///   - tiles: ranges of pixels, counted over the batch.
+    ///   - pixelsPerImage: of a cell; all of the batch where cells are channels over it.
+    init(channels: Int, cellsPerImage: Int, tiles: [Range<Int>], pixelsPerImage: Int) {
+      var slots: [Slot] = []
+      let partsOfTiles = tiles.map { tile in
+        var parts: [(rows: Range<Int>, slot: Int)] = []
+        var first = tile.lowerBound
+        while first < tile.upperBound {
+          let image = first / pixelsPerImage
+          let end = min(
+            first + RowReduction.chunkRows, tile.upperBound, (image + 1) * pixelsPerImage)
+          parts.append((first..<end, slots.count))
+          slots.append(Slot(image: image, pixels: end - first))
+          first = end
+        }
+        return parts
+      }
+      self.init(
+        channels: channels, cellsPerImage: cellsPerImage, slots: slots, parts: partsOfTiles)
+    }
+
+    /// - Parameter slots: in the order of their pixels.
+    init(channels: Int, cellsPerImage: Int, slots: [Slot]) {
+      self.init(channels: channels, cellsPerImage: cellsPerImage, slots: slots, parts: [])
+    }
+
+    private init(
+      channels: Int, cellsPerImage: Int, slots: [Slot], parts: [[(rows: Range<Int>, slot: Int)]]
+    ) {
       self.channels = channels
-      self.tiles = tiles
-      let largest = tiles.map(\.count).max() ?? 0
-      slotsPerTile = (largest + RowReduction.chunkRows - 1) / RowReduction.chunkRows
+      self.cellsPerImage = cellsPerImage
+      self.slots = slots
+      self.parts = parts
+      var ranges: [Range<Int>] = []
+      for (index, slot) in slots.enumerated() {
+        if slot.image == ranges.count {
+          ranges.append(index..<index + 1)
+        } else {
+          ranges[slot.image] = ranges[slot.image].lowerBound..<index + 1
+        }
+      }
+      slotsOfImages = ranges
     }
 
     var padded: Int { ChannelRows.padded(channels) }
-    /// Floats of memory: the slots, and two Doubles per channel.
-    var memoryCount: Int { (tiles.count * slotsPerTile * 3 + 4) * padded }
+    /// Floats of memory: two Doubles per channel, then the slots.
+    var memoryCount: Int { (slots.count * 3 + 4) * padded }
   }
 
   let layout: Layout
   let memory: UnsafeMutablePointer<Float>
 
-  private func slot(_ tile: Int, _ part: Int) -> UnsafeMutablePointer<Float> {
-    memory + (4 + 3 * (tile * layout.slotsPerTile + part)) * layout.padded
-  }
-
-  /// Calls a closure with the rows of each slot of a tile.
-  private func forEachPart(of tile: Int, _ body: (_ rows: Range<Int>, _ part: Int) -> Void) {
-    let rows = layout.tiles[tile]
-    var part = 0
-    for first in stride(from: rows.lowerBound, to: rows.upperBound, by: RowReduction.chunkRows) {
-      body(first..<min(first + RowReduction.chunkRows, rows.upperBound), part)
-      part += 1
-    }
+  /// Where the pivots of a slot start; its sums and their squares follow, each after `padded` floats.
+  func slot(_ number: Int) -> UnsafeMutablePointer<Float> {
+    memory + (4 + 3 * number) * layout.padded
   }
 
   /// Gathers what some columns of a tile hold.
@@ -51,8 +91,8 @@ package struct TileMoments {
     tile: Int, columns: Range<Int>, of y: UnsafePointer<Float>, rowStride: Int
   ) {
     let padded = layout.padded
-    forEachPart(of: tile) { rows, part in
-      let pivot = slot(tile, part) + columns.lowerBound
+    for (rows, number) in layout.parts[tile] {
+      let pivot = slot(number) + columns.lowerBound
       let (sum, square) = (pivot + padded, pivot + 2 * padded)
       let x = y + rows.lowerBound * rowStride + columns.lowerBound
       let few = min(rows.count, RowReduction.firstRows)
@@ -63,38 +103,59 @@ package struct TileMoments {
   }
 
   /// Merges what was gathered.
-  /// - Parameter table: 4 × channels, in the layout of `MomentsLayout`.
+  /// - Parameter table: 4 × cells, in the layout of `MomentsLayout`.
   func merge(into table: UnsafeMutablePointer<Float>, parallelism: Parallelism) {
-    let channels = layout.channels
-    let blocks = RowTiles(rows: channels, target: 64)
+    let (channels, cells) = (layout.channels, layout.cellsPerImage)
+    // Whole cells: as many as make some 64 channels.
+    let width = channels / cells
+    let blocks = RowTiles(rows: cells, target: max(1, 64 / width))
     let means = UnsafeMutableRawPointer(memory).assumingMemoryBound(to: Double.self)
     let deviations = means + layout.padded
-    let work = layout.tiles.count * layout.slotsPerTile * channels * 8
-    parallelism.forEach(blocks.count, work: work) { index, _ in
-      let block = blocks[index]
-      let (first, padded) = (block.lowerBound, layout.padded)
-      var count = 0.0
-      for tile in layout.tiles.indices {
-        forEachPart(of: tile) { rows, part in
-          let pivot = slot(tile, part) + first
+    let all = cells * layout.slotsOfImages.count
+    parallelism.forEach(blocks.count, work: layout.slots.count * channels * 8) { index, _ in
+      let (block, padded) = (blocks[index], layout.padded)
+      let (first, count) = (block.lowerBound * width, block.count * width)
+      for (image, slots) in layout.slotsOfImages.enumerated() {
+        var pixels = 0.0
+        for number in slots {
+          let pivot = slot(number) + first
+          let more = Double(layout.slots[number].pixels)
           loops.mergeMoments(
-            means + first, deviations + first, count, pivot, pivot + padded, pivot + 2 * padded,
-            Double(rows.count), block.count)
-          count += Double(rows.count)
+            means + first, deviations + first, pixels, pivot, pivot + padded, pivot + 2 * padded,
+            more, count)
+          pixels += more
         }
-      }
-      for c in block {
-        let mean = Float(means[c])
-        table[MomentsLayout.count * channels + c] = Float(count)
-        table[MomentsLayout.mean * channels + c] = mean
-        table[MomentsLayout.meanResidual * channels + c] = Float(means[c] - Double(mean))
-        table[MomentsLayout.squaredDeviations * channels + c] = Float(deviations[c])
+        for cell in block {
+          let merged = merged(
+            means + cell * width, deviations + cell * width, count: width, pixels: pixels)
+          let at = image * cells + cell
+          let mean = Float(merged.mean)
+          table[MomentsLayout.count * all + at] = Float(merged.count)
+          table[MomentsLayout.mean * all + at] = mean
+          table[MomentsLayout.meanResidual * all + at] = Float(merged.mean - Double(mean))
+          table[MomentsLayout.squaredDeviations * all + at] = Float(merged.deviations)
+        }
       }
     }
   }
+
+  /// The moments of neighbouring channels together.
+  private func merged(
+    _ means: UnsafePointer<Double>, _ deviations: UnsafePointer<Double>, count: Int, pixels: Double
+  ) -> (count: Double, mean: Double, deviations: Double) {
+    var (all, mean, sum) = (pixels, means[0], deviations[0])
+    for c in 1..<max(count, 1) {
+      let gap = means[c] - mean
+      let total = all + pixels
+      mean += gap * pixels / total
+      sum += deviations[c] + gap * gap * all * pixels / total
+      all = total
+    }
+    return (all, mean, sum)
+  }
 }
 
-/// How the moments of a convolution's channels are made: tile by tile where its method makes whole tiles,
+/// How the moments of a convolution's result are made: tile by tile where its method makes tiles of them,
 /// else by a pass over the result.
 package struct ConvolutionMoments: Sendable {
   private enum Form: Sendable {
@@ -106,13 +167,13 @@ package struct ConvolutionMoments: Sendable {
   /// The floats of scratch memory.
   package let scratchCount: Int
 
-  package init(_ kernel: ConvolutionKernel, parallelism: Parallelism) {
-    if let tiles = kernel.wholeTiles {
-      let layout = TileMoments.Layout(channels: kernel.geometry.outputChannels, tiles: tiles)
+  /// - Parameter partition: channels over the batch, or a sample's channels, groups of them, or all of it.
+  package init(_ kernel: ConvolutionKernel, _ partition: Partition, parallelism: Parallelism) {
+    if let layout = kernel.momentsLayout(partition) {
       form = .tiles(layout)
       scratchCount = layout.memoryCount
     } else {
-      let pass = MomentsKernel(.batch, of: kernel.geometry.outputShape(batch: kernel.batch))
+      let pass = MomentsKernel(partition, of: kernel.geometry.outputShape(batch: kernel.batch))
       form = .pass(pass)
       scratchCount = pass.scratchCount(parallelism)
     }

@@ -24,8 +24,13 @@ internal struct WinogradProduct: Sendable {
   let resultStride: Int
   /// The windows of tiles, on each part of the input: (m + 2)² taps that advance m pixels.
   private let windows: [Window]
-  /// All tiles of the batch, in blocks.
+  /// All units of the batch, in blocks.
   private let blocks: RowTiles
+  /// The tiles that are not cut apart, of one image: several where the moments of their pixels are gathered together, so
+  /// that these do not depend on the cut.
+  private let unit: Int
+  /// The tiles of an image, and the units that they make.
+  private let tilesPerImage: Int, unitsPerImage: Int
   /// Panels of output channels, counted in vectors.
   private let panels: RowTiles
   /// Whether the packed weight has taps, not components.
@@ -37,6 +42,8 @@ internal struct WinogradProduct: Sendable {
   private static let blockFloats = 262_144
   /// The input channels whose components are made together.
   private static let tapDepth = 64
+  /// Tiles whose moments are gathered together: 128 pixels of tiles of 4×4.
+  private static let tilesOfMoments = 8
   /// Tiles whose components are made in one go, where several threads work on one block.
   private static let tilesPerTask = 4
 
@@ -51,7 +58,7 @@ internal struct WinogradProduct: Sendable {
 
   init(
     _ geometry: ConvolutionGeometry, batch: Int, size: Int, keepsTaps: Bool, input: [InputPart],
-    resultStride: Int
+    resultStride: Int, gathersMoments: Bool
   ) {
     precondition(size == 4 || !keepsTaps, "expected tiles of 4×4 pixels for taps, found \(size)")
     self.size = size
@@ -77,9 +84,13 @@ internal struct WinogradProduct: Sendable {
     panels = RowTiles(
       rows: (geometry.outputChannels + loops.width - 1) / loops.width, target: loops.panel)
     let tiles = batch * grid.product
+    unit = gathersMoments ? Self.tilesOfMoments : 1
+    tilesPerImage = grid.product
+    unitsPerImage = (grid.product + unit - 1) / unit
     blocks = RowTiles(
-      rows: tiles,
-      target: Self.tilesPerBlock(tiles, size: size, inputs: inputs, keepsTaps: keepsTaps))
+      rows: batch * unitsPerImage,
+      target: max(
+        1, Self.tilesPerBlock(tiles, size: size, inputs: inputs, keepsTaps: keepsTaps) / unit))
     self.keepsTaps = keepsTaps
     depths = RowTiles(rows: inputs, target: keepsTaps ? Self.tapDepth : inputs)
   }
@@ -174,6 +185,35 @@ extension WinogradProduct {
   }
 }
 
+// MARK: - Units of tiles
+
+extension WinogradProduct {
+  /// The tiles before a unit.
+  private func tiles(before unit: Int) -> Int {
+    let (image, rest) = unit.quotientAndRemainder(dividingBy: unitsPerImage)
+    return image * tilesPerImage + min(rest * self.unit, tilesPerImage)
+  }
+
+  /// The tiles of some units.
+  private func tiles(_ units: Range<Int>) -> Range<Int> {
+    tiles(before: units.lowerBound)..<tiles(before: units.upperBound)
+  }
+
+  /// The tiles of the largest block, at most.
+  private var largest: Int { min(blocks.largest * unit, tileCount) }
+  private var tileCount: Int { tiles(before: blocks.rows) }
+
+  /// What moments are gathered of: nil where no units were asked for.
+  var momentsSlots: [(image: Int, pixels: Int)]? {
+    guard unit > 1 else { return nil }
+    return (0..<blocks.rows).map { number in
+      var pixels = 0
+      forEachLine(of: tiles(number..<number + 1)) { _, count in pixels += count }
+      return (number / unitsPerImage, pixels)
+    }
+  }
+}
+
 // MARK: - Running
 
 extension WinogradProduct {
@@ -183,13 +223,13 @@ extension WinogradProduct {
   private func sourceStep(_ tiles: Int) -> Int { Self.odd(tiles * sourceRow) }
   /// The floats of the components of so many tiles: depth by depth.
   private func sourceCount(_ tiles: Int) -> Int { depths.count * components * sourceStep(tiles) }
-  private var resultStep: Int { Self.odd(blocks.largest * panels.largest * loops.width) }
+  private var resultStep: Int { Self.odd(largest * panels.largest * loops.width) }
 
   /// An odd number of cache lines.
   private static func odd(_ floats: Int) -> Int { (floats + 15) / 16 / 2 * 32 + 16 }
 
   /// The floats of a worker's addresses, aligned.
-  private var tableCount: Int { (2 * components * blocks.largest + 47) / 16 * 16 }
+  private var tableCount: Int { (2 * components * largest + 47) / 16 * 16 }
   private var resultCount: Int { components * resultStep }
   /// The floats from one component of a part of a panel's weight to the next.
   private var weightStep: Int {
@@ -215,9 +255,9 @@ extension WinogradProduct {
   func scratchCount(_ parallelism: Parallelism) -> Int {
     let own = ownCount
     guard sharesBlocks(parallelism) else {
-      return parallelism.threadCount * (own + sourceCount(blocks.largest))
+      return parallelism.threadCount * (own + sourceCount(largest))
     }
-    return parallelism.threadCount * own + sourceCount(blocks.rows)
+    return parallelism.threadCount * own + sourceCount(tileCount)
   }
 
   func run(
@@ -226,25 +266,26 @@ extension WinogradProduct {
   ) {
     let own = ownCount
     let blocks = blocks(parallelism)
-    let work = 2 * components * blocks.rows * inputs * outputs
+    let work = 2 * components * tileCount * inputs * outputs
     let zeros = packed + zerosOffset
     if !sharesBlocks(parallelism) {
-      let step = sourceStep(blocks.largest)
+      let step = sourceStep(largest)
       parallelism.forEach(blocks.count, work: work) { block, worker in
-        let memory = scratch + worker * (own + sourceCount(blocks.largest))
-        let tiles = blocks[block]
+        let memory = scratch + worker * (own + sourceCount(largest))
+        let units = blocks[block]
+        let tiles = self.tiles(units)
         let parts = memory + own
         locate(tiles, source, zeros, table: memory, into: parts, step)
         for panel in 0..<panels.count {
-          finish(tiles, panel, parts, step, packed, into: y, epilogue, result: memory + tableCount)
+          finish(units, panel, parts, step, packed, into: y, epilogue, result: memory + tableCount)
         }
       }
       return
     }
     // All components first, then every panel of each block.
     let parts = scratch + parallelism.threadCount * own
-    let step = sourceStep(blocks.rows)
-    let pieces = RowTiles(rows: blocks.rows, target: Self.tilesPerTask)
+    let step = sourceStep(tileCount)
+    let pieces = RowTiles(rows: tileCount, target: Self.tilesPerTask)
     parallelism.forEach(pieces.count, work: work) { piece, worker in
       let tiles = pieces[piece]
       locate(
@@ -253,9 +294,10 @@ extension WinogradProduct {
     }
     parallelism.forEach(blocks.count * panels.count, work: work) { task, worker in
       let (block, panel) = task.quotientAndRemainder(dividingBy: panels.count)
-      let tiles = blocks[block]
+      let units = blocks[block]
       finish(
-        tiles, panel, parts + tiles.lowerBound * sourceRow, step, packed, into: y, epilogue,
+        units, panel, parts + tiles(before: units.lowerBound) * sourceRow, step, packed, into: y,
+        epilogue,
         result: scratch + worker * own + tableCount)
     }
   }
@@ -288,10 +330,11 @@ extension WinogradProduct {
 
   /// Multiplies the components of some tiles with a panel of the weight's, and makes pixels of them.
   private func finish(
-    _ tiles: Range<Int>, _ panel: Int, _ parts: UnsafePointer<Float>, _ step: Int,
+    _ units: Range<Int>, _ panel: Int, _ parts: UnsafePointer<Float>, _ step: Int,
     _ packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     _ epilogue: EpilogueOperands, result: UnsafeMutablePointer<Float>
   ) {
+    let tiles = self.tiles(units)
     let padded = panels[panel].count * loops.width
     let weight = packed + offset(panels[panel].lowerBound)
     let made = result + resultCount
@@ -320,12 +363,21 @@ extension WinogradProduct {
       pooledRow: width / 2 * (epilogue.pooled?.stride ?? 0),
       pooledStep: epilogue.pooled?.stride ?? 0)
     loops.winogradOutput(&leaf, result, tiles.lowerBound, tiles.count, columns.count)
-    guard let activation = epilogue.lateActivation else { return }
-    forEachLine(of: tiles) { pixel, count in
-      for p in pixel..<pixel + count {
-        let y = y + p * resultStride + first
-        loops.activate(y, y, columns.count, activation.leaf)
+    if let activation = epilogue.lateActivation {
+      forEachLine(of: tiles) { pixel, count in
+        for p in pixel..<pixel + count {
+          let y = y + p * resultStride + first
+          loops.activate(y, y, columns.count, activation.leaf)
+        }
       }
+    }
+    guard let moments = epilogue.moments else { return }
+    for unit in units {
+      let (tiles, padded) = (self.tiles(unit..<unit + 1), moments.layout.padded)
+      let pivot = moments.slot(unit) + first
+      loops.winogradMoments(
+        &leaf, tiles.lowerBound, tiles.count, columns.count, pivot, pivot + padded,
+        pivot + 2 * padded)
     }
   }
 
