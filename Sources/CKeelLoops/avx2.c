@@ -1,5 +1,6 @@
 /* The leaf loops for AVX2 with FMA. */
 #if defined(__x86_64__)
+#include <immintrin.h>
 #include <string.h>
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
 #define KEEL_WIDTH 8

@@ -40,10 +40,15 @@ static __attribute__((noinline)) void storeEnds(float *const *rows, long count, 
                                                 const float *ends, long channels, int add) {
   for (long r = 0; r < count; r++, ends += KEEL_WIDTH) {
     float *to = rows[r] + first;
+#if KEEL_MASKS
+    const Vector v = load(ends);
+    storeFirst(to, add ? loadFirst(to, channels) + v : v, channels);
+#else
     long c = 0;
 #define BODY(T) STORE(T, to + c, add ? LOAD(T, to + c) + LOAD(T, ends + c) : LOAD(T, ends + c));
     CHANNELS(BODY)
 #undef BODY
+#endif
   }
 }
 
@@ -71,8 +76,19 @@ static __attribute__((noinline)) void finishEnds(float *const *rows, long count,
                                                  const float *ends, long channels, const Block *q) {
   const KeelEpilogue last = q->last;
   const float *bias = last.bias ? last.bias + first : 0;
+#if KEEL_MASKS
+  const Vector shift = bias ? loadFirst(bias, channels) : splat(0);
+#endif
   for (long r = 0; r < count; r++, ends += KEEL_WIDTH) {
     float *to = rows[r] + first;
+#if KEEL_MASKS
+    Vector v = load(ends);
+    if (q->add) v += loadFirst(to, channels);
+    if (bias) v += shift;
+    if (last.adds) v += loadFirst(to + last.residual, channels);
+    CUT(Vector, v, last.cut)
+    storeFirst(to, v, channels);
+#else
     long c = 0;
 #define BODY(T)                                           \
   T v = LOAD(T, ends + c);                                \
@@ -83,6 +99,7 @@ static __attribute__((noinline)) void finishEnds(float *const *rows, long count,
   STORE(T, to + c, v);
     CHANNELS(BODY)
 #undef BODY
+#endif
   }
 }
 

@@ -71,3 +71,28 @@ INLINE void drain(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 INLINE Vector load(const float *p) { return LOAD(Vector, p); }
 INLINE void store(float *p, Vector v) { STORE(Vector, p, v); }
 INLINE Vector splat(float x) { return SPLAT(Vector, x); }
+
+/* The first n < KEEL_WIDTH floats of a vector, where the instruction set has masks: nothing behind them is touched. */
+#if defined(__x86_64__) && KEEL_WIDTH == 16
+#define KEEL_MASKS 1
+INLINE Vector loadFirst(const float *p, long n) {
+  return (Vector)_mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+INLINE void storeFirst(float *p, Vector v, long n) {
+  _mm512_mask_storeu_ps(p, (__mmask16)((1u << n) - 1), (__m512)v);
+}
+#elif defined(__x86_64__) && KEEL_WIDTH == 8
+#define KEEL_MASKS 1
+INLINE __m256i firstLanes(long n) {
+  static const int lanes[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+  return _mm256_loadu_si256((const __m256i *)(lanes + 8 - n));
+}
+INLINE Vector loadFirst(const float *p, long n) {
+  return (Vector)_mm256_maskload_ps(p, firstLanes(n));
+}
+INLINE void storeFirst(float *p, Vector v, long n) {
+  _mm256_maskstore_ps(p, firstLanes(n), (__m256)v);
+}
+#else
+#define KEEL_MASKS 0
+#endif
