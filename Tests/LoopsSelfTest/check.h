@@ -52,5 +52,6 @@ void testRowsOfWindows(void);
 void testWhitening(void);
 void testEigenvalues(void);
 void testWinograd(void);
+void testMappedWindows(void);
 
 #endif

@@ -128,6 +128,7 @@ int main(int count, char **arguments) {
     testWhitening();
     testEigenvalues();
     testWinograd();
+    testMappedWindows();
     /* Entry 0 is the name. */
     for (size_t i = 1; i < sizeof covered; i++)
       if (!covered[i]) fail("the table", (long)i, "the entry of this number is not tested");

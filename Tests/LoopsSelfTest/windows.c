@@ -84,7 +84,7 @@ static void testWindow(long channels) {
 }
 
 /* Windows of 3×3 pixels, two apart, of rows and columns that are another image's, some of them zeros. */
-static void testMapped(void) {
+void testMappedWindows(void) {
   enum { H = 7, W = 8, HELD_H = 3, HELD_W = 4, STRIDE = 5, COUNT = 2 * 4 * 4 };
   long z[9] = {0}, y[9], x[9], one[9], rows[H] = {2, -1, 0, 0, 1, 2, 1}, columns[W] = {3, 2, 1, 0, 0, -1, 3, 3};
   for (long t = 0; t < 9; t++) {
@@ -176,7 +176,6 @@ static void testImage(long channels, long kernel, long step, int isRectangle) {
 
 void testWindows(void) {
   for (int l = 0; l < LENGTHS; l++) testWindow(lengths[l]);
-  testMapped();
 }
 
 void testRowsOfWindows(void) {

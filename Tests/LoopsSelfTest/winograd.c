@@ -261,6 +261,7 @@ void testWinograd(void) {
       for (int odd = 0; odd < 2; odd++)
         testPooled(size, lengths[l], 2 * size - odd, 3 * size - 1 + odd, odd);
     for (long size = 2; size <= 4; size += 2)
-      for (long first = 0; first < 12; first += 5) testMoments(size, lengths[l], first, 12 - first > 8 ? 8 : 12 - first);
+      for (long first = 0; first < 12; first += 5)
+        testMoments(size, lengths[l], first, 12 - first > 8 ? 8 : 12 - first);
   }
 }
