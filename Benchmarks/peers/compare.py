@@ -106,7 +106,7 @@ class Contender:
     name: str
     run: Callable[[int, bool], float]
     repetitions: int = 1
-    # A run that takes as long as the others' samples together needs none before it that fills the caches.
+    # Whether a run that is not timed comes before a sample.
     warms: bool = True
 
     def calibrate(self) -> None:

@@ -36,19 +36,18 @@ import Testing
   }
 
   @Test func json() async throws {
-    let run = try await CommandRun("bench", "digits", "--json", "--rounds", "3")
+    let run = try await CommandRun("bench", "digits", "--json", "--rounds", "25")
     #expect(run.status == 0)
     #expect(run.messages.isEmpty)
     let result = try run.json(Result.self)
     #expect(result.network == "digits")
     #expect(result.batch == 1)
-    #expect(result.rounds == 3)
+    #expect(result.rounds == 25)
     #expect(result.threads >= 1)
     #expect(!result.vectorLevel.isEmpty)
     #expect(!result.blasCore.isEmpty)
     #expect(result.multiplyAddsPerImage == 2_092_544)
-    // A share of a time, which a busy machine makes what it will: no less than all of it.
-    #expect(result.normAndActivationCost > -1 && result.normAndActivationCost.isFinite)
+    #expect(abs(result.normAndActivationCost) < 3)
     for times in [result.unfused, result.fused, result.convolutionsAlone] {
       #expect(times.minMs > 0)
       #expect(times.minMs <= times.medianMs)

@@ -134,6 +134,22 @@ func sameGeometry(
     kernel: (kernel, kernel), padding: (kernel / 2, kernel / 2), groups: groups)
 }
 
+/// Exact plans with constant weights and with weights that change, held to the interpreter's bits on random inputs.
+func expectPlansEqualInterpreter(
+  _ graph: Graph, seed: UInt64, threads: Int
+) throws -> (constant: Plan, variable: Plan) {
+  let inputs = try graph.randomInputs(seed: seed)
+  let expected = try Interpreter(graph, parallelism: .serial).run(inputs).outputs
+  func plan(_ weights: PlanOptions.Weights) throws -> Plan {
+    let plan = try Plan(
+      graph, inputShapes: inputs.mapValues(\.shape),
+      options: PlanOptions(threads: threads, weights: weights, exact: true))
+    expectSameBits(try plan(inputs), expected, "\(weights)")
+    return plan
+  }
+  return (try plan(.constant), try plan(.variable))
+}
+
 extension Graph {
   /// Random values for the inputs, open extents at `batch`; labels are below `classes`.
   func randomInputs(seed: UInt64, batch: Int = 3, classes: Int = 10, isExact: Bool = false) throws

@@ -80,15 +80,9 @@ import Testing
   @Test(arguments: cases, [1, 2, 3])
   func planEqualsInterpreter(_ test: Case, threads: Int) throws {
     let graph = try test.graph()
-    let inputs = try graph.randomInputs(seed: 82)
-    let expected = try Interpreter(graph, parallelism: .serial).run(inputs).outputs
-    for weights in [PlanOptions.Weights.constant, .variable] {
-      let plan = try Plan(
-        graph, inputShapes: inputs.mapValues(\.shape),
-        options: PlanOptions(threads: threads, weights: weights, exact: true))
-      expectSameBits(try plan(inputs), expected, "\(weights)")
-      #expect(plan.stepCount == (weights == .constant ? test.steps : graph.nodes.count))
-    }
+    let plans = try expectPlansEqualInterpreter(graph, seed: 82, threads: threads)
+    #expect(plans.constant.stepCount == test.steps)
+    #expect(plans.variable.stepCount == graph.nodes.count)
   }
 
   /// NaN and infinity of one pixel stay there, as without the prologue.

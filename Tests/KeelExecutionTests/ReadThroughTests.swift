@@ -129,15 +129,8 @@ import Testing
   @Test(arguments: cases, [1, 2])
   func planEqualsInterpreter(_ test: Case, threads: Int) throws {
     let graph = try test.graph()
-    let inputs = try graph.randomInputs(seed: 93)
-    let expected = try Interpreter(graph, parallelism: .serial).run(inputs).outputs
-    for weights in [PlanOptions.Weights.constant, .variable] {
-      let plan = try Plan(
-        graph, inputShapes: inputs.mapValues(\.shape),
-        options: PlanOptions(threads: threads, weights: weights, exact: true))
-      expectSameBits(try plan(inputs), expected, "\(weights)")
-      if weights == .constant { #expect(plan.stepCount == test.steps) }
-    }
+    let plans = try expectPlansEqualInterpreter(graph, seed: 93, threads: threads)
+    #expect(plans.constant.stepCount == test.steps)
   }
 
   // MARK: Winograd's filtering

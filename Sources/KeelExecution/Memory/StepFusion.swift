@@ -133,14 +133,13 @@ internal struct StepFusion {
   private func normalization(
     of node: Node, _ geometry: ConvolutionGeometry, _ algorithm: ConvolutionAlgorithm
   ) -> (position: Int, given: Node, moments: PlanStep.Moments)? {
-    let shape = shapes[node.outputs[0].index]
     guard algorithm.serves(geometry, ConvolutionDemands(gathersMoments: true)),
       consumerCounts[node.outputs[0].index] == 1, let position = readers[node.outputs[0]]?.first,
       case .normalization(let normalization) = graph.nodes[position].primitive,
       normalization.statistics == .current,
       normalization.partition.rows == .sample || normalization.partition == .batch,
       // Of one value the kernel that makes the statistics says what is wrong.
-      geometry.outputPositions > 1, shape.elementCount > 0,
+      geometry.outputPositions > 1,
       let given = try? normalization.replacing(
         statistics: .moments, place: graph.nodes[position].label)
     else { return nil }
@@ -163,18 +162,14 @@ internal struct StepFusion {
     of node: Node, _ geometry: ConvolutionGeometry, _ algorithm: ConvolutionAlgorithm
   ) -> (parts: [PlanStep.Part], nodes: [Int]) {
     guard algorithm.readsThrough(geometry) else { return ([], []) }
-    var (parts, nodes) = ([moved(node.inputs[0], by: [])], [Int]())
-    nodes += parts[0].nodes
-    if let position = soleProducer(of: parts[0].part.value),
+    let whole = moved(node.inputs[0], by: [])
+    guard let position = soleProducer(of: whole.part.value),
       case .concatenation(let axis) = graph.nodes[position].primitive,
-      axis == shapes[parts[0].part.value.index].rank - 1,
+      axis == shapes[whole.part.value.index].rank - 1,
       algorithm.readsThrough(geometry, parts: graph.nodes[position].inputs.count)
-    {
-      let later = parts[0].part.movements
-      parts = graph.nodes[position].inputs.map { moved($0, by: later) }
-      nodes += [position] + parts.flatMap(\.nodes)
-    }
-    return nodes.isEmpty ? ([], []) : (parts.map(\.part), nodes)
+    else { return whole.nodes.isEmpty ? ([], []) : ([whole.part], whole.nodes) }
+    let parts = graph.nodes[position].inputs.map { moved($0, by: whole.part.movements) }
+    return (parts.map(\.part), whole.nodes + [position] + parts.flatMap(\.nodes))
   }
 
   /// A value that nodes move, followed back through those that move it before, as far as these only move pixels.
