@@ -43,7 +43,7 @@ struct Findings: Encodable {
   private let warnings: [String]
 
   init() throws {
-    (cpu, cpuFeatures) = Self.readCPU()
+    (cpu, cpuFeatures) = (Processor.current.name, Processor.current.features)
     vectorLevels = VectorLevel.supported.map(\.name)
     vectorLevel = VectorLevel.current.name
     threads = ThreadCount.automatic
@@ -65,21 +65,6 @@ struct Findings: Encodable {
       core: openblasCore, pinned: openblasCorePinned, libraries: blasLibraries, lapacke: lapacke)
   }
 
-  /// The CPU's name and those of its features that Keel or OpenBLAS have code for.
-  private static func readCPU() -> (String, [String]) {
-    guard let text = readFile("/proc/cpuinfo") else { return ("unknown", []) }
-    func value(_ key: String) -> String? {
-      text.split(separator: "\n").first { $0.hasPrefix(key) }?
-        .split(separator: ":", maxSplits: 1).last?.trimmingCharacters(in: .whitespaces)
-    }
-    let known = [
-      "sse4_2", "avx", "avx2", "fma", "avx512f", "avx512bw", "avx512dq", "avx512vl",
-      "avx512_bf16", "amx_tile", "asimd", "sve",
-    ]
-    let flags = Set((value("flags") ?? value("Features") ?? "").split(separator: " "))
-    return (value("model name") ?? "unknown", known.filter { flags.contains(Substring($0)) })
-  }
-
   /// Solves a 2×2 eigenvalue problem whose answer is known.
   private static func tryLAPACKE() -> String {
     do {
@@ -98,7 +83,7 @@ struct Findings: Encodable {
 
   /// The libraries in this process that bring a BLAS of their own.
   private static func loadedBLAS() -> [String] {
-    guard let maps = readFile("/proc/self/maps") else { return [] }
+    guard let maps = SystemFile.text(of: "/proc/self/maps") else { return [] }
     let paths = Set(maps.split(separator: "\n").compactMap { $0.split(separator: " ").last })
     let names = ["libopenblas", "libmkl_", "libblis", "libcblas", "libatlas", "libblas.so"]
     return paths.map(String.init).filter { path in
@@ -107,15 +92,6 @@ struct Findings: Encodable {
       return names.contains { file.hasPrefix($0) } && !path.contains("/openblas-")
         || file.hasPrefix("libopenblas")
     }.sorted()
-  }
-
-  /// A file's text, read until nothing more comes: the kernel's files have no size and give a page at a
-  /// time, of which Foundation reads the first only.
-  private static func readFile(_ path: String) -> String? {
-    guard let file = FileHandle(forReadingAtPath: path) else { return nil }
-    var data = Data()
-    while let part = try? file.read(upToCount: 65536), !part.isEmpty { data += part }
-    return String(decoding: data, as: UTF8.self)
   }
 
   private static func warnings(

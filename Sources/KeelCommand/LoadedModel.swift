@@ -78,18 +78,9 @@ struct LoadedModel {
 
 extension Graph {
   /// A plan of this graph for constant weights.
-  /// - Throws: a message for shapes that the graph does not take, and for more than this machine's memory.
+  /// - Throws: a message for shapes that the graph does not take, and for plans beyond `MemoryLimit.automatic`.
   func plan(_ shapes: [String: Shape], threads: Int) throws -> Plan {
-    let plan = try asArguments {
-      try Plan(self, inputShapes: shapes, options: PlanOptions(threads: threads))
-    }
-    let memory = ProcessInfo.processInfo.physicalMemory
-    guard UInt64(plan.byteCount) < memory else {
-      throw ValidationError(
-        "Expected inputs that need at most this machine's \(memory >> 20) MiB, found "
-          + "\(plan.byteCount >> 20) MiB.")
-    }
-    return plan
+    try asArguments { try Plan(self, inputShapes: shapes, options: PlanOptions(threads: threads)) }
   }
 }
 

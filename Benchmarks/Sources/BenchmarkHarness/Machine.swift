@@ -28,7 +28,7 @@ public struct Machine: Encodable, Sendable {
 
   /// Looks at this machine.
   public init(threads: Int, blasThreads: Int) {
-    cpu = Self.processorName(in: Self.text(of: "/proc/cpuinfo"))
+    cpu = Processor.current.name
     processors = ProcessInfo.processInfo.activeProcessorCount
     self.threads = threads
     let path = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
@@ -54,22 +54,6 @@ public struct Machine: Encodable, Sendable {
     OpenBLAS  \(blasVersion), core \(blasCore) (\(blasCoreChoice)), \(blasThreads) thread(s)
     Keel      \(threads) thread(s), \(build) build
     """
-  }
-
-  /// The name in the text of /proc/cpuinfo; arm64 kernels give numbers instead of a name.
-  internal static func processorName(in text: String) -> String {
-    var fields: [String: String] = [:]
-    for line in text.split(separator: "\n") {
-      let parts = line.split(separator: ":", maxSplits: 1)
-      guard parts.count == 2 else { continue }
-      let key = parts[0].trimmingCharacters(in: .whitespaces)
-      if fields[key] == nil { fields[key] = parts[1].trimmingCharacters(in: .whitespaces) }
-    }
-    if let name = fields["model name"] { return name }
-    if let implementer = fields["CPU implementer"], let part = fields["CPU part"] {
-      return "implementer \(implementer), part \(part)"
-    }
-    return "unknown"
   }
 
   private static func text(of path: String) -> String {

@@ -43,14 +43,4 @@ import Testing
         }
         """)
   }
-
-  @Test func processorNames() {
-    #expect(
-      Machine.processorName(in: "processor\t: 0\nmodel name\t: Some CPU @ 2GHz\nmodel name\t: B\n")
-        == "Some CPU @ 2GHz")
-    #expect(
-      Machine.processorName(in: "CPU implementer\t: 0x41\nCPU part\t: 0xd0c\n")
-        == "implementer 0x41, part 0xd0c")
-    #expect(Machine.processorName(in: "") == "unknown")
-  }
 }

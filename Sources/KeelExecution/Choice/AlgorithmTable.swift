@@ -14,13 +14,9 @@ internal struct AlgorithmTable: Codable, Equatable {
     var machine = Header.thisMachine
 
     /// The CPU, the vector loops and the build of OpenBLAS.
-    private static let thisMachine: String = {
-      let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""
-      let name = text.split(separator: "\n").first { $0.hasPrefix("model name") }?
-        .split(separator: ":").last?.trimmingCharacters(in: .whitespaces)
-      return [name ?? "unknown CPU", VectorLevel.current.name, BLASInfo.coreName]
-        .joined(separator: ", ")
-    }()
+    private static let thisMachine = [
+      Processor.current.name, VectorLevel.current.name, BLASInfo.coreName,
+    ].joined(separator: ", ")
   }
 
   private var header = Header()
