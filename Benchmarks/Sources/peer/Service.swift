@@ -65,7 +65,7 @@ struct Service {
     default:
       throw KeelError(
         .argument, at: "request",
-        expected: "machine, prepare, normalize, whiten, network, run or result",
+        expected: "machine, prepare, normalize, whiten, network, run, rerun or result",
         found: parts.first.map { String($0) } ?? "nothing")
     }
     return ""

@@ -43,6 +43,7 @@ import Testing
       let answer = service.answer("run 3").split(separator: " ")
       #expect(answer.count == 2 && answer[0] == "ok")
       #expect(try #require(Double(answer[1])) > 0)
+      #expect(service.answer("rerun 2").hasPrefix("ok "))
       #expect(service.answer("result y") == "ok")
       #expect(try TestFolder.read(folder.appending(path: "y")) == expected)
     }
@@ -83,6 +84,7 @@ import Testing
       #expect(service.answer("").hasPrefix("error argument error at request"))
       #expect(service.answer("dance").hasSuffix("found dance"))
       #expect(service.answer("run 1").contains("expected prepare before it"))
+      #expect(service.answer("rerun 1").contains("expected prepare before it"))
       #expect(service.answer("run 0").contains("a number of at least 1, found 0"))
       #expect(service.answer("prepare {}").hasPrefix("error argument error at prepare"))
       #expect(service.answer(Self.request("sideways")).hasPrefix("error argument error at prepare"))
