@@ -147,53 +147,54 @@ OUTPUT_TILES(winogradOutput4, OUTPUT_TILE4, 4)
 OUTPUT_TILES(winogradPooled2, POOLED_TILE2, 2)
 OUTPUT_TILES(winogradPooled4, POOLED_TILE4, 4)
 
+/* Where a tile's pixels are: its image, its first line and column there, and how many of each the image has. */
+typedef struct TilePlace {
+  long image, i, j, rows, columns;
+} TilePlace;
+INLINE TilePlace tilePlace(const KeelWinogradTiles *q, long tile) {
+  const long across = (q->width + q->size - 1) / q->size, down = (q->height + q->size - 1) / q->size;
+  const long rest = tile / across, i = rest % down * q->size, j = tile % across * q->size;
+  return (TilePlace){rest / down, i, j, q->height - i < q->size ? q->height - i : q->size,
+                     q->width - j < q->size ? q->width - j : q->size};
+}
+
 static void winogradOutput(const KeelWinogradTiles *q, const float *from, long first, long tiles,
                            long channels) {
   void (*const output)(const KeelWinogradTiles *, long, long, long, const float *, float *,
                        const float *, float *) =
       q->pooled ? (q->size == 2 ? winogradPooled2 : winogradPooled4)
                 : (q->size == 2 ? winogradOutput2 : winogradOutput4);
-  const long across = (q->width + q->size - 1) / q->size, down = (q->height + q->size - 1) / q->size;
-  long x = first % across, rest = first / across;
   for (long t = 0; t < tiles; t++, from += q->row) {
-    const long image = rest / down, i = rest % down * q->size, j = x * q->size;
-    const long rows = q->height - i < q->size ? q->height - i : q->size;
-    const long columns = q->width - j < q->size ? q->width - j : q->size;
-    const long line = image * q->height + i, half = image * (q->height / 2) + i / 2;
-    output(q, rows, columns, channels, from, q->y ? q->y + line * q->yRow + j * q->yStep : 0,
-           q->residual ? q->residual + line * q->residualRow + j * q->residualStep : 0,
-           q->pooled ? q->pooled + half * q->pooledRow + j / 2 * q->pooledStep : 0);
-    if (++x == across) {
-      x = 0;
-      rest++;
-    }
+    const TilePlace p = tilePlace(q, first + t);
+    const long line = p.image * q->height + p.i, half = p.image * (q->height / 2) + p.i / 2;
+    output(q, p.rows, p.columns, channels, from, q->y ? q->y + line * q->yRow + p.j * q->yStep : 0,
+           q->residual ? q->residual + line * q->residualRow + p.j * q->residualStep : 0,
+           q->pooled ? q->pooled + half * q->pooledRow + p.j / 2 * q->pooledStep : 0);
   }
 }
-/* Calls BODY for each pixel of the tiles, with `at` its floats from y and j its column within the tile. */
+
+/* Calls BODY for each pixel of some tiles, with `at` its floats from y and j its column within the tile. */
 #define TILE_PIXELS(q, first, count, BODY)                                                         \
-  {                                                                                                \
-    const long across_ = ((q)->width + (q)->size - 1) / (q)->size;                                 \
-    const long down_ = ((q)->height + (q)->size - 1) / (q)->size;                                  \
-    for (long t_ = (first); t_ < (first) + (count); t_++) {                                        \
-      const long x_ = t_ % across_ * (q)->size, rest_ = t_ / across_;                              \
-      const long i_ = rest_ % down_ * (q)->size, line_ = rest_ / down_ * (q)->height + i_;         \
-      const long rows_ = (q)->height - i_ < (q)->size ? (q)->height - i_ : (q)->size;              \
-      const long columns_ = (q)->width - x_ < (q)->size ? (q)->width - x_ : (q)->size;             \
-      for (long r_ = 0; r_ < rows_; r_++)                                                          \
-        for (long j = 0; j < columns_; j++) {                                                      \
-          const long at = (line_ + r_) * (q)->yRow + (x_ + j) * (q)->yStep;                        \
-          BODY                                                                                     \
-        }                                                                                          \
-    }                                                                                              \
+  for (long t_ = (first); t_ < (first) + (count); t_++) {                                          \
+    const TilePlace p_ = tilePlace(q, t_);                                                         \
+    const long line_ = p_.image * (q)->height + p_.i;                                              \
+    for (long r_ = 0; r_ < p_.rows; r_++)                                                          \
+      for (long j = 0; j < p_.columns; j++) {                                                      \
+        const long at = (line_ + r_) * (q)->yRow + (p_.j + j) * (q)->yStep;                        \
+        BODY                                                                                       \
+      }                                                                                            \
   }
 
-/* Four sums each, so that none waits for itself. */
+/* The pivot is the first tile's mean, by distances from its first pixel: exact of pixels that are all alike. Four
+   sums each, so that none waits for itself. */
 #define TILE_MOMENTS(T)                                                                            \
   {                                                                                                \
+    const TilePlace place = tilePlace(q, first);                                                   \
+    const T origin = LOAD(T, q->y + (place.image * q->height + place.i) * q->yRow +                \
+                                 place.j * q->yStep + c);                                          \
     T mean = SPLAT(T, 0), s[4], v[4];                                                              \
-    float pixels = 0;                                                                              \
-    TILE_PIXELS(q, first, 1, mean += LOAD(T, q->y + at + c); (void)j; pixels += 1;)                \
-    mean /= SPLAT(T, pixels);                                                                      \
+    TILE_PIXELS(q, first, 1, mean += LOAD(T, q->y + at + c) - origin;)                             \
+    mean = origin + mean / SPLAT(T, (float)(place.rows * place.columns));                          \
     EACH(k, 4) s[k] = v[k] = SPLAT(T, 0);                                                          \
     TILE_PIXELS(q, first, tiles, const T d = LOAD(T, q->y + at + c) - mean; s[j & 3] += d;         \
                 v[j & 3] += d * d;)                                                                \

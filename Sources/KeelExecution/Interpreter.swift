@@ -3,7 +3,7 @@ public import KeelKernels
 public import KeelTensor
 
 /// Runs a graph node by node with the same kernels as plans, each value in memory of its own: for looking
-/// into a network, and to check plans, whose results are the same bit for bit.
+/// into a network, and to check plans: the results of those that are `PlanOptions.exact` are the same bit for bit.
 public struct Interpreter: Sendable {
   /// What is run.
   public let graph: Graph

@@ -16,9 +16,9 @@ public struct PlanOptions: Sendable {
   public var parallelism: Parallelism
   /// What becomes of the weights.
   public var weights: Weights
-  /// Whether convolutions sum the products themselves: then results are those of an interpreter, bit by bit. Where
-  /// not, constant weights may be multiplied by Winograd's filtering, which is faster and rounds more: see
-  /// `ConvolutionAlgorithm`.
+  /// Whether results are those of an interpreter, bit by bit. Where not, constant weights may be multiplied by
+  /// Winograd's filtering, which is faster and rounds more (see `ConvolutionAlgorithm`), and the statistics of a norm
+  /// may be summed tile by tile in the convolution before it.
   public var exact: Bool
   /// How algorithms are chosen.
   public var choice: AlgorithmChoice
@@ -103,8 +103,8 @@ public struct Plan: Sendable {
   ///   - graph: what to run; fold it first where batch norms are to vanish.
   ///   - inputShapes: the shape of every input, which gives open extents their values.
   ///   - sharing: a plan of the same graph for other shapes, such as another batch, whose packed weights are used again,
-  ///     so that they are in memory once. Algorithms are then those of that plan: make the first for the shapes that
-  ///     matter most.
+  ///     so that they are in memory once. Algorithms are then those of that plan, where `options.exact` allows them:
+  ///     make the first for the shapes that matter most.
   /// - Throws: `KeelError` for shapes that do not fit, an empty batch, one value per channel in training; of kind
   ///   `memory` for a plan beyond its limit, before it takes that memory; of kind `file` where measured choices
   ///   cannot be kept.
@@ -211,12 +211,12 @@ public struct Plan: Sendable {
   /// The step of a node, where it is one.
   internal func step(at position: Int) -> Step? { steps.first { $0.position == position } }
 
-  /// The algorithm of the convolution at a position, where it serves a geometry.
+  /// The algorithm of the convolution at a position, where it serves a geometry, and is exact if it must be.
   internal func algorithm(
-    at position: Int, _ geometry: ConvolutionGeometry
+    at position: Int, _ geometry: ConvolutionGeometry, exact: Bool
   ) -> ConvolutionAlgorithm? {
     step(at: position)?.kernel.algorithm.flatMap(ConvolutionAlgorithm.init(rawValue:))
-      .flatMap { $0.serves(geometry) ? $0 : nil }
+      .flatMap { $0.serves(geometry) && ($0.isExact || !exact) ? $0 : nil }
   }
 
   /// Runs the graph once, with a workspace made for the call; keep a workspace where that matters.

@@ -18,6 +18,9 @@ import Testing
     var kernel = 3
     var stride = 1
     var activation: Activation? = nil
+    var batch = 3
+    /// Whether the weight is zero, and the result its bias.
+    var isConstant = false
     /// Whether a norm of the result takes the moments that the convolution gathers.
     var isGathered = true
     var testDescription: String { "\(name), \(partition)" }
@@ -35,6 +38,12 @@ import Testing
       name: "compact weights", algorithm: .compactWinograd4x4, partition: .instance, height: 21,
       width: 18, inputs: 128, outputs: 200, activation: .relu),
     Case(
+      name: "a tile for each image", algorithm: .compactWinograd4x4, partition: .group(5),
+      height: 4, width: 3, inputs: 256, outputs: 200, batch: 21),
+    Case(
+      name: "units of 8 tiles and 1", algorithm: .compactWinograd4x4, partition: .instance,
+      height: 12, width: 9, inputs: 256, outputs: 200, batch: 5),
+    Case(
       name: "a stem", algorithm: .indirect, partition: .instance, inputs: 3, outputs: 40,
       kernel: 7, stride: 2),
     Case(
@@ -50,8 +59,6 @@ import Testing
       partition: Partition(rows: .axes([0, 1]), channels: .each), isGathered: false),
   ]
 
-  private static let batch = 3
-
   static func graph(_ test: Case, norms: Bool) throws -> Graph {
     var writer = NetworkWriter(seed: 31)
     let x = writer.builder.input(
@@ -60,7 +67,9 @@ import Testing
       inputHeight: test.height, inputWidth: test.width, inputChannels: test.inputs,
       outputChannels: test.outputs, kernel: (test.kernel, test.kernel),
       stride: (test.stride, test.stride), padding: (test.kernel / 2, test.kernel / 2))
-    let weight = writer.builder.weight("w", writer.numbers(geometry.weightShape))
+    let numbers = writer.numbers(geometry.weightShape)
+    let weight = writer.builder.weight(
+      "w", test.isConstant ? Tensor(zeros: geometry.weightShape) : numbers)
     let bias = writer.builder.weight("b", writer.numbers([test.outputs]))
     let y = try writer.builder.append(
       .convolution(geometry, Epilogue(hasBias: true, activation: test.activation)),
@@ -86,7 +95,7 @@ import Testing
 
   @Test(arguments: cases) func momentsOfTheResult(_ test: Case) throws {
     var source = TensorSource(seed: 32)
-    let x = source.normal([Self.batch, test.height, test.width, test.inputs], mean: 0.5)
+    let x = source.normal([test.batch, test.height, test.width, test.inputs], mean: 0.5)
     let plain = try run(try Self.graph(test, norms: false), x, threads: 1).1["y"]!
     let y = try plain.floats(at: "y")
     let graph = try Self.graph(test, norms: true)
@@ -117,5 +126,21 @@ import Testing
         of.map { Double(table[flat: $0]) }, wanted, within: bound * wanted.map(abs).max()!,
         "row \(row)")
     }
+  }
+
+  /// Pixels that are all alike deviate by exactly 0, whatever they are.
+  @Test(arguments: [ConvolutionAlgorithm.winograd4x4, .indirect])
+  func constants(_ algorithm: ConvolutionAlgorithm) throws {
+    let test = Case(
+      name: "constants", algorithm: algorithm, partition: .instance,
+      kernel: algorithm == .indirect ? 5 : 3, isConstant: true)
+    let x = Tensor(repeating: 1, shape: [test.batch, test.height, test.width, test.inputs])
+    let (plan, found) = try run(try Self.graph(test, norms: true), x, threads: 2)
+    #expect(plan.stepAlgorithm(0) == algorithm.rawValue)
+    let table = try found["moments"]!.floats(at: "moments")
+    let cells = test.batch * test.outputs
+    let deviations = (0..<cells).map { table[flat: MomentsLayout.squaredDeviations * cells + $0] }
+    #expect(deviations.allSatisfy { $0 == 0 })
+    #expect(table[flat: MomentsLayout.mean * cells] != 0)
   }
 }

@@ -45,6 +45,21 @@ import Testing
 
   // MARK: Sharing
 
+  /// An exact plan takes no algorithm that is not from the plan whose weights it shares.
+  @Test func exactPlansShareWhatIsExact() throws {
+    let graph = try PooledConvolutionTests.graph(
+      PooledConvolutionTests.Case(name: "shared", steps: 1), pools: true)
+    let inputs = try graph.randomInputs(seed: 8, batch: 2)
+    let shapes = inputs.mapValues(\.shape)
+    let plan = try Plan(graph, inputShapes: shapes)
+    #expect(plan.stepAlgorithm(0) == "winograd4x4")
+    let exact = try Plan(
+      graph, inputShapes: shapes, options: PlanOptions(exact: true), sharing: plan)
+    #expect(exact.stepAlgorithm(0) == "indirect")
+    #expect(exact.sharedWeightBytes(with: plan) == 0)
+    expectSameBits(try exact(inputs), try Interpreter(graph).run(inputs).outputs, "exact")
+  }
+
   @Test func plansOfSeveralBatchesShareWeights() throws {
     let graph = try network()
     let plan = try Plan(

@@ -22,6 +22,10 @@ import Testing
     var isSeen = false
     /// Whether the pooled result is a slice of a concatenation.
     var isSlice = false
+    var inputs = 48
+    /// Whether the convolution adds what another one of its input makes.
+    var addsResidual = false
+    var algorithm = ConvolutionAlgorithm.winograd4x4
     var testDescription: String { name }
   }
 
@@ -32,6 +36,10 @@ import Testing
     Case(name: "clipped", steps: 1, activation: .clip(low: -0.25, high: 0.5)),
     Case(name: "seen and pooled", steps: 1, isSeen: true),
     Case(name: "a slice", steps: 2, height: 37, isSlice: true),
+    Case(name: "a residual", steps: 2, height: 35, width: 33, addsResidual: true),
+    Case(
+      name: "compact weights", steps: 1, height: 19, width: 18, inputs: 128,
+      algorithm: .compactWinograd4x4),
     // Those that stay steps of their own.
     Case(name: "another activation", steps: 2, activation: .silu),
     Case(name: "windows that overlap", steps: 2, window: 3),
@@ -43,15 +51,25 @@ import Testing
   static func graph(_ test: Case, pools: Bool) throws -> Graph {
     var writer = NetworkWriter(seed: 61)
     let x = writer.builder.input(
-      "x", ValueType([.batch, .fixed(test.height), .fixed(test.width), 48]))
+      "x", ValueType([.batch, .fixed(test.height), .fixed(test.width), .fixed(test.inputs)]))
     let geometry = try ConvolutionGeometry(
-      inputHeight: test.height, inputWidth: test.width, inputChannels: 48, outputChannels: 70,
-      kernel: (3, 3), padding: (1, 1))
-    let weight = writer.builder.weight("w", writer.numbers(geometry.weightShape))
-    let bias = writer.builder.weight("b", writer.numbers([70]))
-    let y = try writer.builder.append(
-      .convolution(geometry, Epilogue(hasBias: true, activation: test.activation)),
-      [x, weight, bias])[0]
+      inputHeight: test.height, inputWidth: test.width, inputChannels: test.inputs,
+      outputChannels: 70, kernel: (3, 3), padding: (1, 1))
+    var operands = [
+      x, writer.builder.weight("w", writer.numbers(geometry.weightShape)),
+      writer.builder.weight("b", writer.numbers([70])),
+    ]
+    if test.addsResidual {
+      operands.append(
+        try writer.convolution(
+          x,
+          ConvolutionGeometry(
+            inputHeight: test.height, inputWidth: test.width, inputChannels: test.inputs,
+            outputChannels: 70, kernel: (1, 1)), label: "residual"))
+    }
+    let epilogue = Epilogue(
+      hasBias: true, hasResidual: test.addsResidual, activation: test.activation)
+    let y = try writer.builder.append(.convolution(geometry, epilogue), operands)[0]
     guard pools else {
       writer.builder.output("y", y)
       return try writer.builder.finish()
@@ -62,8 +80,8 @@ import Testing
       let other = try writer.convolution(
         x,
         ConvolutionGeometry(
-          inputHeight: test.height, inputWidth: test.width, inputChannels: 48, outputChannels: 5,
-          kernel: (2, 2), stride: (2, 2)), label: "other")
+          inputHeight: test.height, inputWidth: test.width, inputChannels: test.inputs,
+          outputChannels: 5, kernel: (2, 2), stride: (2, 2)), label: "other")
       pooled = try writer.concatenation([other, pooled])
     }
     writer.builder.output("y", pooled)
@@ -91,13 +109,13 @@ import Testing
 
   @Test(arguments: cases, [1, 2])
   func planEqualsTwoOperations(_ test: Case, threads: Int) throws {
-    var x = Tensor(zeros: [2, test.height, test.width, 48])
+    var x = Tensor(zeros: [2, test.height, test.width, test.inputs])
     var source = TensorSource(seed: 63)
     let numbers = source.normal(x.shape)
     x.withMutableSpan { for i in 0..<$0.count { $0[i] = numbers.elements[i] } }
     x.withMutableSpan {
-      $0[48 * 70] = .nan
-      $0[48 * 300 + 9] = .infinity
+      $0[test.inputs * 70] = .nan
+      $0[test.inputs * 300 + 9] = .infinity
     }
     func run(_ graph: Graph, _ x: Tensor) throws -> (Plan, [String: TensorValue]) {
       let plan = try Plan(
@@ -108,7 +126,7 @@ import Testing
     let unpooled = try plain["y"]!.floats(at: "y")
     let expected = try Interpreter(try Self.pooling(test)).run(["x": .float32(unpooled)]).outputs
     let (plan, found) = try run(try Self.graph(test, pools: true), x)
-    #expect((0..<plan.stepCount).contains { plan.stepAlgorithm($0) == "winograd4x4" })
+    #expect((0..<plan.stepCount).contains { plan.stepAlgorithm($0) == test.algorithm.rawValue })
     #expect(plan.stepCount == test.steps)
     if test.isSeen { #expect(found["seen"]!.bits == plain["y"]!.bits) }
     guard !test.isSlice else {

@@ -85,6 +85,10 @@ import Testing
     moved("groups", [reflected], inputs: 36, outputs: 24, groups: 3),
     // Those that stay steps of their own.
     moved("depthwise", [reflected], steps: 2, inputs: 20, outputs: 20, groups: 20),
+    moved(
+      "a small slice",
+      [[.slice(start: 1, count: 2, step: 1), .slice(start: 2, count: 6, step: 1)]], steps: 2,
+      kernel: 1),
     moved("other numbers than zero", [[pad(1, 1, .constant(2)), .whole]], steps: 2),
     moved("linear", [[twice(6, .linear), .whole], reflected], steps: 2),
     Case(name: "two that read it", steps: 3) {
@@ -136,27 +140,30 @@ import Testing
   // MARK: Winograd's filtering
 
   /// A skip and what comes from below, upsampled: read in two parts, one of them moved.
-  static func joined(isSeen: Bool) throws -> Graph {
+  static func joined(isSeen: Bool, outputs: Int = 64) throws -> Graph {
     try graph(8, height: 40, width: 44) { writer, x in
       let skip = try writer.convolved(x, 32, padding: 1, label: "skip")
       let small = try writer.convolved(x, 48, stride: 2, padding: 1, label: "small")
       let joined = try writer.concatenation([writer.moved(small, [[twice(20), twice(22)]]), skip])
       let padded = try writer.moved(joined, [[pad(1, 1, .reflect), pad(1, 1, .reflect)]])
       if isSeen { writer.builder.output("between", padded) }
-      return try writer.convolved(padded, 64, label: "last")
+      return try writer.convolved(padded, outputs, label: "last")
     }
   }
 
-  @Test(arguments: [1, 2, 3], [1, 2])
-  func partsOfWinograd(threads: Int, batch: Int) throws {
+  /// Of 128 outputs the weight stays taps, whose components are of 64 channels of both parts, then of 16.
+  @Test(
+    arguments: [1, 2, 3],
+    [(1, 64, "winograd4x4"), (2, 64, "winograd4x4"), (1, 128, "compactWinograd4x4")])
+  func partsOfWinograd(threads: Int, _ test: (batch: Int, outputs: Int, algorithm: String)) throws {
     var results: [TensorValue] = []
     for (isSeen, steps) in [(true, 6), (false, 3)] {
-      let graph = try Self.joined(isSeen: isSeen)
-      let inputs = try graph.randomInputs(seed: 94, batch: batch)
+      let graph = try Self.joined(isSeen: isSeen, outputs: test.outputs)
+      let inputs = try graph.randomInputs(seed: 94, batch: test.batch)
       let plan = try Plan(
         graph, inputShapes: inputs.mapValues(\.shape), options: PlanOptions(threads: threads))
       #expect(plan.stepCount == steps)
-      #expect(plan.stepAlgorithm(steps - 1) == "winograd4x4")
+      #expect(plan.stepAlgorithm(steps - 1) == test.algorithm)
       results.append(try plan(inputs)["y"]!)
     }
     #expect(results[0].bits == results[1].bits)

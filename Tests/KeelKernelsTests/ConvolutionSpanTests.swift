@@ -248,6 +248,18 @@ import Testing
     }
   }
 
+  /// Images of one tile each are multiplied together whether their moments are gathered or not.
+  @Test func blocksOfSmallImages() throws {
+    let geometry = try Self.geometry(4, 512, 512, kernel: 3)
+    func scratch(gathersMoments: Bool) throws -> Int {
+      try ConvolutionKernel(
+        geometry, batch: 64, algorithm: .compactWinograd4x4, input: nil, outputStride: nil,
+        gathersMoments: gathersMoments
+      ).workspaceCount(.serial)
+    }
+    #expect(try scratch(gathersMoments: true) == scratch(gathersMoments: false))
+  }
+
   /// The errors that `ConvolutionAlgorithm` states.
   @Test(arguments: [
     (ConvolutionAlgorithm.winograd2x2, 0.7...1.3), (.winograd4x4, 2.0...4.0),

@@ -2,7 +2,7 @@
 public enum AlgorithmChoice: Hashable, Sendable {
   /// By `ConvolutionCost`: takes no time.
   case estimated
-  /// By running each of them when the plan is made.
+  /// By running when the plan is made each of those that can do what was fused: pooling, reading through, statistics.
   ///
   /// What was measured is kept in a file, which later plans read instead of measuring again. A file of another machine,
   /// version or format is left aside, with a line in the log, and written anew.

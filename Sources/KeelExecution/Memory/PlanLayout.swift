@@ -42,7 +42,7 @@ internal struct PlanLayout {
     let steps = StepFusion.steps(
       graph, constants: constantResults, shapes: shapes, exact: options.exact
     ) { position, geometry, batch in
-      sharing?.algorithm(at: position, geometry)
+      sharing?.algorithm(at: position, geometry, exact: options.exact)
         ?? .choice(for: geometry, batch: batch, exact: options.exact)
     }
     self.steps = steps
@@ -190,8 +190,8 @@ internal struct PlanLayout {
     else { return nil }
     let demands = ConvolutionDemands(
       parts: step.parts.count, pools: step.pooling != nil, gathersMoments: step.moments != nil)
-    if let algorithm = sharing?.algorithm(at: step.position, geometry),
-      algorithm.serves(geometry, demands)
+    if let algorithm = sharing?.algorithm(
+      at: step.position, geometry, exact: options.exact), algorithm.serves(geometry, demands)
     {
       return algorithm
     }

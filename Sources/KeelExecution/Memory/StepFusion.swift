@@ -180,7 +180,11 @@ internal struct StepFusion {
     while let position = soleProducer(of: value), case .movement = graph.nodes[position].primitive {
       let node = graph.nodes[position]
       let all = [node] + movements
-      guard PixelMap(all.movements, of: shapes[node.inputs[0].index]) != nil else { break }
+      let source = shapes[node.inputs[0].index]
+      // A small part of a value is copied, so that the rest need not be kept.
+      guard PixelMap(all.movements, of: source) != nil,
+        4 * shapes[value.index].elementCount >= source.elementCount
+      else { break }
       (value, movements) = (node.inputs[0], all)
       nodes.append(position)
     }

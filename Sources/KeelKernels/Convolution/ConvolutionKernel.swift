@@ -240,6 +240,9 @@ extension ConvolutionKernel: PackedConvolution {
     _ x: InputParts, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
+    precondition(
+      algorithm.winogradSize != nil || (x.second == nil && epilogue.pooled == nil),
+      "expected one part of the input and no pooling of \(algorithm)")
     method.run(
       source: x, packed: packed, into: y, epilogue: epilogue, scratch: scratch,
       parallelism: parallelism)

@@ -4,8 +4,9 @@ package import KeelTensor
 /// The moments of a result's cells, gathered from each tile of it while it is in a cache: of channels over the batch, or
 /// of channels or groups of them over each image.
 ///
-/// Numerics: at most 256 pixels are summed in Float around a pivot, the mean of their first 16; these sums are
-/// merged in Double in the order of the pixels, then of the channels (Chan, Golub and LeVeque 1979).
+/// Numerics: at most 256 pixels, or those of 8 of Winograd's tiles, are summed in Float around a pivot, the mean of
+/// their first 16, or of the first tile; these sums are merged in Double in the order of the pixels, then of the
+/// channels (Chan, Golub and LeVeque 1979). Pixels that are all alike deviate by exactly 0.
 package struct TileMoments {
   /// How the sums lie in memory: for each slot, some pixels of one tile, the pivots, the sums of distances from them and
   /// of their squares.

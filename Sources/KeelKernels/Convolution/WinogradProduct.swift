@@ -11,8 +11,8 @@ internal import KeelTensor
 /// can keep its taps instead, and `tapDepth` channels of a panel become components at a time, in L2, for all tiles of
 /// a block. Then blocks are larger, and their components lie depth by depth, which streams.
 ///
-/// Numerics: components of a weight that are kept are computed in Double, others in Float; what else is rounded, `ConvolutionAlgorithm`
-/// says. A NaN or infinity spreads over the pixels of its tiles.
+/// Numerics: components of a weight that are kept are computed in Double, others in Float; what else is rounded,
+/// `ConvolutionAlgorithm` says. A NaN or infinity spreads over the pixels of its tiles.
 internal struct WinogradProduct: Sendable {
   /// Pixels of the result along an edge of a tile: 2 or 4.
   let size: Int
@@ -87,10 +87,9 @@ internal struct WinogradProduct: Sendable {
     unit = gathersMoments ? Self.tilesOfMoments : 1
     tilesPerImage = grid.product
     unitsPerImage = (grid.product + unit - 1) / unit
+    let target = Self.tilesPerBlock(tiles, size: size, inputs: inputs, keepsTaps: keepsTaps)
     blocks = RowTiles(
-      rows: batch * unitsPerImage,
-      target: max(
-        1, Self.tilesPerBlock(tiles, size: size, inputs: inputs, keepsTaps: keepsTaps) / unit))
+      rows: batch * unitsPerImage, target: max(1, target * unitsPerImage / tilesPerImage))
     self.keepsTaps = keepsTaps
     depths = RowTiles(rows: inputs, target: keepsTaps ? Self.tapDepth : inputs)
   }
@@ -199,8 +198,11 @@ extension WinogradProduct {
     tiles(before: units.lowerBound)..<tiles(before: units.upperBound)
   }
 
-  /// The tiles of the largest block, at most.
-  private var largest: Int { min(blocks.largest * unit, tileCount) }
+  /// The tiles of the largest block, at most: its units are whole images and some of one more.
+  private var largest: Int {
+    let (images, rest) = blocks.largest.quotientAndRemainder(dividingBy: unitsPerImage)
+    return images * tilesPerImage + min(rest * unit, tilesPerImage)
+  }
   private var tileCount: Int { tiles(before: blocks.rows) }
 
   /// What moments are gathered of: nil where no units were asked for.
@@ -264,6 +266,12 @@ extension WinogradProduct {
     source: InputParts, packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     epilogue: EpilogueOperands, scratch: UnsafeMutablePointer<Float>, parallelism: Parallelism
   ) {
+    precondition(
+      windows.count == (source.second == nil ? 1 : 2)
+        && (epilogue.pooled == nil || epilogue.lateActivation == nil)
+        && (epilogue.pooled?.keepsResult != false || epilogue.moments == nil),
+      "expected \(windows.count) part(s) of the input, and a result that is kept where it is read again"
+    )
     let own = ownCount
     let blocks = blocks(parallelism)
     let work = 2 * components * tileCount * inputs * outputs
@@ -330,7 +338,7 @@ extension WinogradProduct {
 
   /// Multiplies the components of some tiles with a panel of the weight's, and makes pixels of them.
   private func finish(
-    _ units: Range<Int>, _ panel: Int, _ parts: UnsafePointer<Float>, _ step: Int,
+    _ units: Range<Int>, _ panel: Int, _ parts: UnsafePointer<Float>, _ sourceStep: Int,
     _ packed: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
     _ epilogue: EpilogueOperands, result: UnsafeMutablePointer<Float>
   ) {
@@ -341,14 +349,21 @@ extension WinogradProduct {
     for index in 0..<depths.count {
       let depth = depths[index]
       let floats = depth.count * padded
-      let from = weight + (keepsTaps ? Self.taps * depth.lowerBound * padded : 0)
-      if keepsTaps { loops.winogradWeight(made, weightStep, from, floats, floats) }
-      loops.winogradProduct(
-        result, resultStep, parts + index * components * step, step, sourceRow, tiles.count,
-        depth.count, keepsTaps ? UnsafePointer(made) : from, keepsTaps ? weightStep : floats,
-        padded, components,
-        index > 0 ? 1 : 0, keepsTaps ? from + Self.taps * floats : nil,
-        keepsTaps ? Self.taps * floats : 0)
+      func multiply(
+        _ weight: UnsafePointer<Float>, _ step: Int, next: UnsafePointer<Float>?, _ count: Int
+      ) {
+        loops.winogradProduct(
+          result, resultStep, parts + index * components * sourceStep, sourceStep, sourceRow,
+          tiles.count, depth.count, weight, step, padded, components, index > 0 ? 1 : 0, next,
+          count)
+      }
+      if keepsTaps {
+        let from = weight + Self.taps * depth.lowerBound * padded
+        loops.winogradWeight(made, weightStep, from, floats, floats)
+        multiply(made, weightStep, next: from + Self.taps * floats, Self.taps * floats)
+      } else {
+        multiply(weight, floats, next: nil, 0)
+      }
     }
     let columns = columns(panel)
     let first = columns.lowerBound
