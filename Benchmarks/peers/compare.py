@@ -21,6 +21,7 @@ import os
 import pathlib
 import re
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -50,6 +51,8 @@ MEMORY_LINES = "ResNet-50 b1 |U-Net b1 "
 SAMPLE = 0.02
 # Seconds of a run from which on none is made before it that is not timed.
 LONG = 0.2
+# Seconds before a sample, in which the threads of the contender before it stop looking out for work.
+PAUSE = 0.05
 
 
 @dataclass(frozen=True)
@@ -158,6 +161,7 @@ def compare(
     samples: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for _ in range(rounds):
         for contender in contenders:
+            time.sleep(PAUSE)
             samples[contender.name].append(contender.run(contender.repetitions, contender.warms))
     mine = samples.pop("keel")
     return Result(

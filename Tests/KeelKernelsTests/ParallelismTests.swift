@@ -1,4 +1,5 @@
 import CAllocationCounter
+import Foundation
 import KeelKernels
 import KeelTensor
 import Synchronization
@@ -54,6 +55,17 @@ import Testing
       }
     }
     #expect(sum.value.load(ordering: .relaxed) == 6 * 200 * 8)
+  }
+
+  /// Regions that end before a worker has come, asleep or looking out, are taken back: no task runs twice or later.
+  @Test func regionsThatEndFirst() {
+    let sum = Counter()
+    let parallelism = Parallelism(threads: 4)
+    for round in 0..<20_000 {
+      if round % 500 == 0 { usleep(300) }
+      parallelism.forEach(2, work: .max) { _, _ in sum.value.wrappingAdd(1, ordering: .relaxed) }
+      #expect(sum.value.load(ordering: .relaxed) == 2 * (round + 1))
+    }
   }
 
   @Test func regionsMayNest() {

@@ -14,7 +14,8 @@ internal import Synchronization
 /// Why not Dispatch alone: regions follow each other within microseconds, and waking a thread for each takes as long as
 /// a small layer (`make regions` measures both). A worker looks out for the next region for a tenth of a millisecond,
 /// then sleeps and leaves its core to others. A region takes those workers that are idle, so that regions of several
-/// threads share them and none waits for another's. Starting one allocates nothing.
+/// threads share them and none waits for another's; and it waits for those only that have begun, so that a machine
+/// whose cores are others' for a while costs what fewer threads cost. Starting one allocates nothing.
 internal final class WorkerPool: Sendable {
   /// One worker for every CPU of the process but the caller's.
   static let shared = WorkerPool(
@@ -42,6 +43,8 @@ internal final class WorkerPool: Sendable {
         if worker.start(region) { started += 1 }
       }
       region.pointee.work(as: 0)
+      // Who has not come by now finds nothing to do: a core that is asleep, or somebody else's, is not waited for.
+      for worker in workers where started > 0 && worker.revoke(region) { started -= 1 }
       region.pointee.waitForWorkers(started)
     }
   }
@@ -79,7 +82,7 @@ private struct Region: ~Copyable {
   /// Tells the caller, who may take the region away from then on.
   func leave() { finished.wrappingAdd(1, ordering: .releasing) }
 
-  /// Waits until so many workers have joined and found nothing left.
+  /// Waits until so many workers, who have joined, find nothing left.
   func waitForWorkers(_ started: Int) {
     var turns = 0
     while finished.load(ordering: .acquiring) < started {
@@ -111,7 +114,7 @@ private enum Lookout {
 
 /// One thread and what it is to do.
 private final class Worker: Sendable {
-  /// What `task` holds, besides the address of a region.
+  /// What `task` holds, besides the address of a region that it has been given: it is free, or at work on one.
   private static let (idle, claimed) = (UInt(0), UInt(1))
   private let task = Atomic<UInt>(Worker.idle)
   private let sleeps = Atomic<Bool>(false)
@@ -129,6 +132,15 @@ private final class Worker: Sendable {
     return true
   }
 
+  /// Takes a region back that the worker has not begun.
+  func revoke(_ region: UnsafePointer<Region>) -> Bool {
+    let given = UInt(bitPattern: region)
+    guard task.load(ordering: .relaxed) == given else { return false }
+    return task.compareExchange(
+      expected: given, desired: Worker.idle, ordering: .acquiringAndReleasing
+    ).exchanged
+  }
+
   /// Serves regions until the process ends.
   func serve() -> Never {
     while true {
@@ -143,7 +155,7 @@ private final class Worker: Sendable {
   private func nextRegion() -> UnsafePointer<Region> {
     var turns = 0
     while true {
-      if let region = region() { return region }
+      if let region = begin() { return region }
       turns += 1
       guard turns > Lookout.turns else {
         keel_pause()
@@ -151,7 +163,7 @@ private final class Worker: Sendable {
       }
       sleeps.store(true, ordering: .sequentiallyConsistent)
       // What was given between the look and the sleep: either it is seen here, or the bell rings.
-      if region() == nil {
+      if !isGiven {
         bell.wait()
       } else if !sleeps.exchange(false, ordering: .sequentiallyConsistent) {
         bell.wait()
@@ -160,8 +172,17 @@ private final class Worker: Sendable {
     }
   }
 
-  private func region() -> UnsafePointer<Region>? {
-    let value = task.load(ordering: .sequentiallyConsistent)
-    return value > Worker.claimed ? UnsafePointer(bitPattern: value) : nil
+  private var isGiven: Bool { task.load(ordering: .sequentiallyConsistent) > Worker.claimed }
+
+  /// The region that has been given, if it is not taken back in the meantime.
+  private func begin() -> UnsafePointer<Region>? {
+    let given = task.load(ordering: .acquiring)
+    guard
+      given > Worker.claimed,
+      task.compareExchange(
+        expected: given, desired: Worker.claimed, ordering: .acquiringAndReleasing
+      ).exchanged
+    else { return nil }
+    return UnsafePointer(bitPattern: given)
   }
 }
