@@ -14,8 +14,8 @@ internal import Synchronization
 /// Why not Dispatch alone: regions follow each other within microseconds, and waking a thread for each takes as long as
 /// a small layer (`make regions` measures both). A worker looks out for the next region for a tenth of a millisecond,
 /// then sleeps and leaves its core to others. A region takes those workers that are idle, so that regions of several
-/// threads share them and none waits for another's; and it waits for those only that have begun, so that a machine
-/// whose cores are others' for a while costs what fewer threads cost. Starting one allocates nothing.
+/// threads share them and none waits for another's; and it waits for those only that have begun: a core that is asleep,
+/// or somebody else's, holds up nothing that is done without it. Starting one allocates nothing.
 internal final class WorkerPool: Sendable {
   /// One worker for every CPU of the process but the caller's.
   static let shared = WorkerPool(
