@@ -1,4 +1,5 @@
 import Foundation
+import Keel
 
 /// The most memory that the process has had resident, in bytes.
 ///
@@ -6,7 +7,7 @@ import Foundation
 func peakResidentByteCount() -> Int {
   #if os(Linux)
     // A line such as `VmHWM:     45052 kB`.
-    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let status = SystemFile.text(of: "/proc/self/status") ?? ""
     let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") }
     let number = line?.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) }
     return 1024 * (number ?? 0)

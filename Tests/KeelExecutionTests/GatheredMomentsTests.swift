@@ -67,12 +67,12 @@ import Testing
       inputHeight: test.height, inputWidth: test.width, inputChannels: test.inputs,
       outputChannels: test.outputs, kernel: (test.kernel, test.kernel),
       stride: (test.stride, test.stride), padding: (test.kernel / 2, test.kernel / 2))
-    let numbers = writer.numbers(geometry.weightShape)
+    let isConstant = test.isConstant
     let weight = writer.builder.weight(
-      "w", test.isConstant ? Tensor(zeros: geometry.weightShape) : numbers)
-    let biases = writer.numbers([test.outputs])
+      "w", isConstant ? Tensor(zeros: geometry.weightShape) : writer.numbers(geometry.weightShape))
     let bias = writer.builder.weight(
-      "b", test.isConstant ? Tensor(repeating: 3e37, shape: biases.shape) : biases)
+      "b",
+      isConstant ? Tensor(repeating: 3e37, shape: [test.outputs]) : writer.numbers([test.outputs]))
     let y = try writer.builder.append(
       .convolution(geometry, Epilogue(hasBias: true, activation: test.activation)),
       [x, weight, bias])[0]

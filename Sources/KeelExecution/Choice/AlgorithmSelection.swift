@@ -6,7 +6,8 @@ internal import KeelTensor
 internal struct AlgorithmSelection {
   private let options: PlanOptions
   private let file: String?
-  private var table: AlgorithmTable
+  /// What has been measured; nil where choices are estimated.
+  private var table: AlgorithmTable?
   private var hasMeasured = false
   /// When measuring must end, in nanoseconds of the machine's clock.
   private let end: UInt64
@@ -14,7 +15,7 @@ internal struct AlgorithmSelection {
   init(_ options: PlanOptions) {
     self.options = options
     guard case .measured(let seconds, let file) = options.choice else {
-      (self.file, table, end) = (nil, AlgorithmTable(), 0)
+      (self.file, table, end) = (nil, nil, 0)
       return
     }
     let path =
@@ -38,7 +39,7 @@ internal struct AlgorithmSelection {
     let candidates = ConvolutionAlgorithm.allCases.filter {
       $0.serves(geometry, demands) && ($0.isExact || !options.exact)
     }
-    if let known = table[key], candidates.contains(known) { return known }
+    if let known = table?[key], candidates.contains(known) { return known }
     guard candidates.count > 1, DispatchTime.now().uptimeNanoseconds < end else { return estimated }
     var runs: [MeasuredRun] = []
     for candidate in candidates {
@@ -51,7 +52,7 @@ internal struct AlgorithmSelection {
       if round > 0, DispatchTime.now().uptimeNanoseconds > end { break }
     }
     let best = runs.min { $0.least < $1.least }?.algorithm ?? estimated
-    table[key] = best
+    table?[key] = best
     hasMeasured = true
     return best
   }
@@ -61,7 +62,7 @@ internal struct AlgorithmSelection {
   /// Keeps what has been measured.
   /// - Throws: `KeelError` of kind `file` where the file cannot be written.
   func finish() throws(KeelError) {
-    if hasMeasured, let file { try table.write(to: file) }
+    if hasMeasured, let file { try table?.write(to: file) }
   }
 }
 
